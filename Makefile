@@ -1,0 +1,146 @@
+# lkvm - one Makefile, no recursion into directories: the tree is the build.
+#
+#   make                 ./lkvm, liblkvm.a, liblkvm.so
+#   make demo            boot a stock Debian kernel to a command in the guest
+#   make check           every test; check-fast, check-kvm, check-bed are its parts
+#   make bench           figures, as ratios against a peer in the same run
+#   make fuzz            the fuzz targets, FUZZ_SECONDS each (60)
+#   make deps            install the Debian packages all of this needs
+#   make install         PREFIX=/usr/local DESTDIR=
+#
+#   ARCH=x86             guest architecture (default: that of the host)
+#   CROSS_COMPILE=...-   prefix of the tools
+#   SAN=address,undefined  an instrumented build, under build/ARCH-SAN/
+#   V=1                  show commands
+#   WERROR=1             warnings are errors, as in CI
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.SECONDARY:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# ---- which architecture ------------------------------------------------------------------
+
+KNOWN_ARCHS := $(notdir $(patsubst %/,%,$(wildcard arch/*/)))
+HOST_ARCH := $(patsubst loongarch64,loongarch,$(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m))))
+ARCH ?= $(HOST_ARCH)
+ifeq ($(filter $(ARCH),$(KNOWN_ARCHS)),)
+$(error ARCH=$(ARCH) is not a guest architecture of this tree; there is: $(KNOWN_ARCHS))
+endif
+
+# ---- tools and flags -----------------------------------------------------------------------
+
+CC := $(CROSS_COMPILE)gcc
+LD := $(CROSS_COMPILE)ld
+AR := $(CROSS_COMPILE)ar
+OBJCOPY := $(CROSS_COMPILE)objcopy
+STRIP := $(CROSS_COMPILE)strip
+CLANG ?= clang
+IASL ?= iasl
+PROVE ?= prove
+FUZZ_SECONDS ?= 60
+
+comma := ,
+B := build/$(ARCH)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+# The products of a plain build are where people look for them; a variant keeps its own.
+O := $(if $(SAN),$(B)/)
+
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wpointer-arith \
+	-Wundef -Wformat=2 $(if $(WERROR),-Werror)
+CFLAGS ?= -O2 -g
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -I. -I$(B)/gen \
+	-fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) $(SANFLAGS)
+ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANFLAGS)
+LIB_LIBS := -lelf -luring
+CLI_LIBS := -ljansson
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
+
+# ---- sources -------------------------------------------------------------------------------
+
+VERSION := $(shell sed -n 's/^.define LKVM_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' include/lkvm.h | paste -sd.)
+SONAME := liblkvm.so.$(firstword $(subst ., ,$(VERSION)))
+
+CLI_SRCS := $(wildcard vmm/main.c vmm/cmd_*.c vmm/cli_*.c)
+LIB_SRCS := $(filter-out $(CLI_SRCS),$(wildcard vmm/*.c devices/*.c arch/$(ARCH)/*.c))
+LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
+CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
+
+.PHONY: all
+all: $(O)lkvm $(O)liblkvm.a $(O)liblkvm.so
+
+$(B)/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# One object in which only the public names are visible: an embedder's own bus_add() is safe.
+$(B)/liblkvm.o: $(LIB_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(LD) -r -o $@ $^
+	$(Q)$(OBJCOPY) --localize-hidden $@
+
+$(O)liblkvm.a: $(B)/liblkvm.o
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $<
+
+$(O)$(SONAME): $(LIB_OBJS) vmm/liblkvm.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=vmm/liblkvm.map \
+		$(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(LIB_OBJS) $(LIB_LIBS)
+
+$(O)liblkvm.so: $(O)$(SONAME)
+	$(Q)ln -sf $(<F) $@
+
+$(O)lkvm: $(CLI_OBJS) $(O)liblkvm.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--gc-sections -Wl,-z,relro,-z,now -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
+
+-include arch/$(ARCH)/build.mk
+-include tests/tests.mk
+-include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d)
+
+# ---- installing ----------------------------------------------------------------------------
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+
+$(B)/lkvm.pc: docs/lkvm.pc.in include/lkvm.h
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' $< > $@
+
+.PHONY: install
+install: all $(B)/lkvm.pc
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
+		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR)
+	install -m 755 $(O)lkvm $(DESTDIR)$(BINDIR)/lkvm
+	install -m 644 $(O)liblkvm.a $(DESTDIR)$(LIBDIR)/liblkvm.a
+	install -m 755 $(O)$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/liblkvm.so
+	install -m 644 $(B)/lkvm.pc $(DESTDIR)$(LIBDIR)/pkgconfig/lkvm.pc
+	install -m 644 include/lkvm.h $(DESTDIR)$(INCLUDEDIR)/lkvm.h
+	install -m 644 lkvm.1 $(DESTDIR)$(MANDIR)/man1/lkvm.1
+	install -m 644 docs/lkvm.bash-completion $(DESTDIR)$(COMPDIR)/lkvm
+
+# ---- what a fresh machine needs ------------------------------------------------------------
+
+# libelf, liburing, jansson: the program. acpica-tools: iasl. The rest: tests, bed and demo.
+DEPS := gcc make libc6-dev libelf-dev liburing-dev libjansson-dev acpica-tools \
+	libcmocka-dev perl qemu-system-x86 cpio xz-utils zstd lz4
+
+.PHONY: deps
+deps:
+	$(Q)tests/deps $(DEPS)
+
+.PHONY: clean
+clean:
+	rm -rf build lkvm liblkvm.a liblkvm.so liblkvm.so.*

@@ -1,0 +1,498 @@
+/* ACPI 6.5; section numbers below are its. */
+#include "arch/x86/acpi.h"
+#include "arch/x86/layout.h"
+#include "devices/acpi_pm.h"
+
+#include <errno.h>
+
+_Static_assert(BYTE_ORDER == LITTLE_ENDIAN,
+	       "the structs below are laid out as the guest reads them");
+
+/* Compiled from dsdt.asl; header and checksum are the compiler's. */
+static const u8 dsdt_aml[] = {
+#include "arch/x86/dsdt.inc"
+};
+
+/* 5.2.5.3 */
+struct rsdp {
+	char signature[8];
+	u8 checksum; /* over the 20 bytes of revision 0 */
+	char oem_id[6];
+	u8 revision;
+	u32 rsdt_address;
+	u32 length;
+	u64 xsdt_address;
+	u8 extended_checksum;
+	u8 reserved[3];
+} __attribute__((packed));
+_Static_assert(sizeof(struct rsdp) == 36, "RSDP");
+
+#define RSDP_REV0_LEN 20
+
+/* 5.2.6 */
+struct sdt_header {
+	char signature[4];
+	u32 length;
+	u8 revision;
+	u8 checksum;
+	char oem_id[6];
+	char oem_table_id[8];
+	u32 oem_revision;
+	char creator_id[4];
+	u32 creator_revision;
+} __attribute__((packed));
+_Static_assert(sizeof(struct sdt_header) == 36, "system description table header");
+
+/* 5.2.3.2, Generic Address Structure */
+struct gas {
+	u8 address_space_id;
+	u8 register_bit_width;
+	u8 register_bit_offset;
+	u8 access_size; /* 1: byte, 2: word, 3: dword */
+	u64 address;
+} __attribute__((packed));
+_Static_assert(sizeof(struct gas) == 12, "GAS");
+
+#define GAS_SYSTEM_IO 1
+#define GAS_BYTE      1
+#define GAS_WORD      2
+#define GAS_DWORD     3
+
+/* 5.2.9, what follows the header */
+struct fadt {
+	u32 firmware_ctrl;
+	u32 dsdt;
+	u8 reserved1;
+	u8 preferred_pm_profile;
+	u16 sci_int;
+	u32 smi_cmd;
+	u8 acpi_enable;
+	u8 acpi_disable;
+	u8 s4bios_req;
+	u8 pstate_cnt;
+	u32 pm1a_evt_blk;
+	u32 pm1b_evt_blk;
+	u32 pm1a_cnt_blk;
+	u32 pm1b_cnt_blk;
+	u32 pm2_cnt_blk;
+	u32 pm_tmr_blk;
+	u32 gpe0_blk;
+	u32 gpe1_blk;
+	u8 pm1_evt_len;
+	u8 pm1_cnt_len;
+	u8 pm2_cnt_len;
+	u8 pm_tmr_len;
+	u8 gpe0_blk_len;
+	u8 gpe1_blk_len;
+	u8 gpe1_base;
+	u8 cst_cnt;
+	u16 p_lvl2_lat;
+	u16 p_lvl3_lat;
+	u16 flush_size;
+	u16 flush_stride;
+	u8 duty_offset;
+	u8 duty_width;
+	u8 day_alrm;
+	u8 mon_alrm;
+	u8 century;
+	u16 iapc_boot_arch;
+	u8 reserved2;
+	u32 flags;
+	struct gas reset_reg;
+	u8 reset_value;
+	u16 arm_boot_arch;
+	u8 minor_version;
+	u64 x_firmware_ctrl;
+	u64 x_dsdt;
+	struct gas x_pm1a_evt_blk;
+	struct gas x_pm1b_evt_blk;
+	struct gas x_pm1a_cnt_blk;
+	struct gas x_pm1b_cnt_blk;
+	struct gas x_pm2_cnt_blk;
+	struct gas x_pm_tmr_blk;
+	struct gas x_gpe0_blk;
+	struct gas x_gpe1_blk;
+	struct gas sleep_control_reg;
+	struct gas sleep_status_reg;
+	char hypervisor_vendor[8];
+} __attribute__((packed));
+_Static_assert(sizeof(struct sdt_header) + sizeof(struct fadt) == 276, "FADT");
+
+#define FADT_REVISION	   6
+#define FADT_MINOR_VERSION 5
+
+/* Table 5.10 */
+#define FADT_WBINVD	   BIT(0)
+#define FADT_PROC_C1	   BIT(2)
+#define FADT_PWR_BUTTON	   BIT(4) /* set: no fixed power button */
+#define FADT_SLP_BUTTON	   BIT(5) /* set: no fixed sleep button */
+#define FADT_FIX_RTC	   BIT(6) /* set: RTC wake is not in the PM1 registers */
+#define FADT_TMR_VAL_EXT   BIT(8) /* 32-bit PM timer */
+#define FADT_RESET_REG_SUP BIT(10)
+
+/* 5.2.9.3 */
+#define IAPC_LEGACY_DEVICES  BIT(0)
+#define IAPC_VGA_NOT_PRESENT BIT(2)
+
+/* Table 5.9: a latency above 100 (C2) or 1000 (C3) microseconds means the state does not exist. */
+#define FADT_NO_C_STATE 0x0fff
+
+/* Index in CMOS RAM of the BCD century: what the PC's firmware made customary. */
+#define CMOS_CENTURY 0x32
+
+/* 5.2.10 */
+struct facs {
+	char signature[4];
+	u32 length;
+	u32 hardware_signature;
+	u32 firmware_waking_vector;
+	u32 global_lock;
+	u32 flags;
+	u64 x_firmware_waking_vector;
+	u8 version;
+	u8 reserved1[3];
+	u32 ospm_flags;
+	u8 reserved2[24];
+} __attribute__((packed));
+_Static_assert(sizeof(struct facs) == 64, "FACS");
+
+#define FACS_VERSION 2
+#define FACS_ALIGN   64
+
+/* 5.2.12, what follows the header; then come the interrupt controller structures. */
+struct madt {
+	u32 local_apic_address;
+	u32 flags;
+} __attribute__((packed));
+
+#define MADT_REVISION	 6
+#define MADT_PCAT_COMPAT BIT(0) /* there is a pair of 8259s too */
+
+/* 5.2.12.2 */
+struct madt_lapic {
+	u8 type, length;
+	u8 processor_uid;
+	u8 apic_id;
+	u32 flags;
+} __attribute__((packed));
+_Static_assert(sizeof(struct madt_lapic) == 8, "MADT local APIC");
+
+#define MADT_LAPIC	   0
+#define MADT_LAPIC_ENABLED BIT(0)
+#define MADT_LAPIC_MAX_ID  254 /* 255 is the broadcast id */
+
+/* 5.2.12.3 */
+struct madt_ioapic {
+	u8 type, length;
+	u8 ioapic_id;
+	u8 reserved;
+	u32 ioapic_address;
+	u32 gsi_base;
+} __attribute__((packed));
+_Static_assert(sizeof(struct madt_ioapic) == 12, "MADT I/O APIC");
+
+#define MADT_IOAPIC 1
+
+/* 5.2.12.5 */
+struct madt_irq_override {
+	u8 type, length;
+	u8 bus; /* 0: ISA */
+	u8 source;
+	u32 gsi;
+	u16 flags;
+} __attribute__((packed));
+_Static_assert(sizeof(struct madt_irq_override) == 10, "MADT interrupt source override");
+
+#define MADT_IRQ_OVERRIDE 2
+#define MPS_INTI_HIGH	  (1 << 0)
+#define MPS_INTI_LEVEL	  (3 << 2)
+
+/* 5.2.12.7 */
+struct madt_lapic_nmi {
+	u8 type, length;
+	u8 processor_uid;
+	u16 flags;
+	u8 lint;
+} __attribute__((packed));
+_Static_assert(sizeof(struct madt_lapic_nmi) == 6, "MADT local APIC NMI");
+
+#define MADT_LAPIC_NMI	    4
+#define MADT_ALL_PROCESSORS 0xff
+
+/*
+ * Tables are appended in one pass. What does not fit is counted but not written,
+ * so one check at the end suffices, and it knows how much room would have been enough.
+ */
+struct writer {
+	const struct acpi_desc *desc;
+	u8 *buf;
+	size_t size;
+	size_t used; /* may exceed @size */
+	u64 facs, dsdt;
+};
+
+static void put(struct writer *w, const void *data, size_t len)
+{
+	if (range_fits(w->used, len, w->size))
+		memcpy(w->buf + w->used, data, len);
+	w->used += len;
+}
+
+/* Skip to the next multiple of @align in guest memory and return that address. */
+static u64 put_align(struct writer *w, u64 align)
+{
+	u64 gpa = align_up(w->desc->gpa + w->used, align);
+
+	w->used = gpa - w->desc->gpa;
+	return gpa;
+}
+
+/* The value that makes the bytes sum to 0, their checksum field being 0 so far. */
+static u8 checksum(const void *data, size_t len)
+{
+	const u8 *p = data;
+	u8 sum = 0;
+
+	while (len--)
+		sum += *p++;
+	return -sum;
+}
+
+static struct gas io_register(u16 port, u8 width, u8 access_size)
+{
+	return (struct gas){
+		.address_space_id = GAS_SYSTEM_IO,
+		.register_bit_width = width,
+		.access_size = access_size,
+		.address = port,
+	};
+}
+
+/*
+ * Not hardware-reduced: a stock kernel then has PM timer, power-off and reset
+ * from fixed registers, without AML. SMI_CMD 0 says that the machine is always
+ * in ACPI mode (4.8.2.5); SCI_EN reads 1. There is no i8042 to find (its ports only reset the
+ * machine), which spares a kernel the probe. MSI and the CMOS RTC are there: their bits deny them.
+ */
+static void put_fadt(struct writer *w)
+{
+	const u16 evt = X86_PORT_PM + ACPI_PM1_EVT;
+	const u16 cnt = X86_PORT_PM + ACPI_PM1_CNT;
+	const u16 tmr = X86_PORT_PM + ACPI_PM_TMR;
+	const struct fadt fadt = {
+		/* only one of the two may be set, and X_FIRMWARE_CTRL is for above 4 GiB */
+		.firmware_ctrl = w->facs,
+		.dsdt = w->dsdt,
+		.x_dsdt = w->dsdt,
+		.sci_int = X86_IRQ_SCI,
+		.pm1a_evt_blk = evt,
+		.pm1a_cnt_blk = cnt,
+		.pm_tmr_blk = tmr,
+		.pm1_evt_len = ACPI_PM1_EVT_LEN,
+		.pm1_cnt_len = ACPI_PM1_CNT_LEN,
+		.pm_tmr_len = ACPI_PM_TMR_LEN,
+		.p_lvl2_lat = FADT_NO_C_STATE,
+		.p_lvl3_lat = FADT_NO_C_STATE,
+		.century = CMOS_CENTURY,
+		.iapc_boot_arch = IAPC_LEGACY_DEVICES | IAPC_VGA_NOT_PRESENT,
+		.flags = FADT_WBINVD | FADT_PROC_C1 | FADT_PWR_BUTTON | FADT_SLP_BUTTON |
+			 FADT_FIX_RTC | FADT_TMR_VAL_EXT | FADT_RESET_REG_SUP,
+		.reset_reg = io_register(X86_PORT_PM + ACPI_PM_RESET, 8, GAS_BYTE),
+		.reset_value = ACPI_PM_RESET_VALUE,
+		.minor_version = FADT_MINOR_VERSION,
+		/* the event block is two 16-bit registers side by side (4.8.3.1) */
+		.x_pm1a_evt_blk = io_register(evt, 8 * ACPI_PM1_EVT_LEN, GAS_WORD),
+		.x_pm1a_cnt_blk = io_register(cnt, 8 * ACPI_PM1_CNT_LEN, GAS_WORD),
+		.x_pm_tmr_blk = io_register(tmr, 8 * ACPI_PM_TMR_LEN, GAS_DWORD),
+		.hypervisor_vendor = "LKVM",
+	};
+
+	put(w, &fadt, sizeof(fadt));
+}
+
+static void put_madt(struct writer *w)
+{
+	const struct madt madt = {
+		.local_apic_address = X86_LAPIC_BASE,
+		.flags = MADT_PCAT_COMPAT,
+	};
+	/* KVM's I/O APIC has id 0 at reset */
+	const struct madt_ioapic ioapic = {
+		.type = MADT_IOAPIC,
+		.length = sizeof(ioapic),
+		.ioapic_id = 0,
+		.ioapic_address = X86_IOAPIC_BASE,
+		.gsi_base = 0,
+	};
+	/*
+	 * ISA lines are edge triggered unless a line is named here; the SCI is level (5.2.9).
+	 * The PIT needs no override: KVM's default routing is GSI n to I/O APIC pin n
+	 * for all n, 0 included, and not 0 to 2 as on a PC's board.
+	 */
+	const struct madt_irq_override sci = {
+		.type = MADT_IRQ_OVERRIDE,
+		.length = sizeof(sci),
+		.source = X86_IRQ_SCI,
+		.gsi = X86_IRQ_SCI,
+		.flags = MPS_INTI_HIGH | MPS_INTI_LEVEL,
+	};
+	const struct madt_lapic_nmi nmi = {
+		.type = MADT_LAPIC_NMI,
+		.length = sizeof(nmi),
+		.processor_uid = MADT_ALL_PROCESSORS,
+		.lint = 1,
+	};
+
+	put(w, &madt, sizeof(madt));
+	/* the boot processor first (5.2.12.1) */
+	for (unsigned int i = 0; i < w->desc->n_vcpus; i++) {
+		const struct madt_lapic lapic = {
+			.type = MADT_LAPIC,
+			.length = sizeof(lapic),
+			.processor_uid = i,
+			.apic_id = w->desc->apic_ids[i],
+			.flags = MADT_LAPIC_ENABLED,
+		};
+
+		put(w, &lapic, sizeof(lapic));
+	}
+	put(w, &ioapic, sizeof(ioapic));
+	put(w, &sci, sizeof(sci));
+	put(w, &nmi, sizeof(nmi));
+}
+
+/* A table the XSDT lists; @put_body appends what follows the header. */
+struct table {
+	char signature[4];
+	u8 revision;
+	void (*put_body)(struct writer *w);
+};
+
+static const struct table tables[] = {
+	{ "FACP", FADT_REVISION, put_fadt },
+	{ "APIC", MADT_REVISION, put_madt },
+};
+
+static size_t table_begin(struct writer *w, const char *signature, u8 revision)
+{
+	struct sdt_header h = {
+		.revision = revision,
+		.oem_id = "LKVM",
+		.oem_table_id = "LKVM",
+		.oem_revision = 1,
+		.creator_id = { 'L', 'K', 'V', 'M' },
+		.creator_revision = 1,
+	};
+	size_t off;
+
+	memcpy(h.signature, signature, sizeof(h.signature));
+	put_align(w, 8);
+	off = w->used;
+	put(w, &h, sizeof(h));
+	return off;
+}
+
+/* Now that the length is known. Returns the table's address. */
+static u64 table_end(struct writer *w, size_t off)
+{
+	u8 *p = w->buf + off;
+
+	if (w->used <= w->size) {
+		put_le32(p + offsetof(struct sdt_header, length), w->used - off);
+		p[offsetof(struct sdt_header, checksum)] = checksum(p, w->used - off);
+	}
+	return w->desc->gpa + off;
+}
+
+static u64 put_table(struct writer *w, const struct table *t)
+{
+	size_t off = table_begin(w, t->signature, t->revision);
+
+	t->put_body(w);
+	return table_end(w, off);
+}
+
+/* 5.2.8 */
+static u64 put_xsdt(struct writer *w, const u64 *entries, size_t n_entries)
+{
+	size_t off = table_begin(w, "XSDT", 1);
+
+	put(w, entries, n_entries * sizeof(*entries));
+	return table_end(w, off);
+}
+
+static u64 put_facs(struct writer *w)
+{
+	const struct facs facs = {
+		.signature = { 'F', 'A', 'C', 'S' },
+		.length = sizeof(facs),
+		.version = FACS_VERSION,
+	};
+	u64 gpa = put_align(w, FACS_ALIGN);
+
+	put(w, &facs, sizeof(facs));
+	return gpa;
+}
+
+static u64 put_dsdt(struct writer *w)
+{
+	u64 gpa = put_align(w, 8);
+
+	put(w, dsdt_aml, sizeof(dsdt_aml));
+	return gpa;
+}
+
+static struct rsdp make_rsdp(u64 xsdt)
+{
+	struct rsdp rsdp = {
+		.signature = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' },
+		.oem_id = "LKVM",
+		.revision = 2,
+		.length = sizeof(rsdp),
+		.xsdt_address = xsdt,
+	};
+
+	rsdp.checksum = checksum(&rsdp, RSDP_REV0_LEN);
+	rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));
+	return rsdp;
+}
+
+/* A local APIC structure has 8 bits for each of these, and the top value taken. */
+static int check_vcpus(const struct acpi_desc *desc, struct lkvm_error *err)
+{
+	if (desc->n_vcpus > LKVM_MAX_VCPUS)
+		return err_input(err, "%u vCPUs: the ACPI tables can list at most %u",
+				 desc->n_vcpus, LKVM_MAX_VCPUS);
+	for (unsigned int i = 0; i < desc->n_vcpus; i++)
+		if (desc->apic_ids[i] > MADT_LAPIC_MAX_ID)
+			return err_input(err, "vCPU %u: APIC id %u is above %u", i,
+					 desc->apic_ids[i], MADT_LAPIC_MAX_ID);
+	return 0;
+}
+
+int acpi_build(const struct acpi_desc *desc, u8 *buf, size_t size, size_t *used,
+	       struct lkvm_error *err)
+{
+	struct writer w = { .desc = desc, .buf = buf, .size = size };
+	u64 entries[ARRAY_SIZE(tables)];
+	struct rsdp rsdp;
+	int ret;
+
+	ret = check_vcpus(desc, err);
+	if (ret)
+		return ret;
+
+	w.used = sizeof(rsdp); /* filled in last: it points to what comes after */
+	w.facs = put_facs(&w);
+	w.dsdt = put_dsdt(&w);
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		entries[i] = put_table(&w, &tables[i]);
+	rsdp = make_rsdp(put_xsdt(&w, entries, ARRAY_SIZE(tables)));
+
+	if (w.used > size)
+		return err_host(err, ENOSPC, "ACPI tables of %zu bytes in a space of %zu", w.used,
+				size);
+	memcpy(buf, &rsdp, sizeof(rsdp));
+	*used = w.used;
+	return 0;
+}

@@ -1,0 +1,54 @@
+/*
+ * layout.h - where things are in an x86-64 machine: the one list of addresses,
+ * ports and interrupt lines. The tables in acpi.c and dsdt.asl announce what is here.
+ *
+ * Nothing but macros, and no includes: dsdt.asl reads it too.
+ */
+#ifndef LKVM_ARCH_X86_LAYOUT_H
+#define LKVM_ARCH_X86_LAYOUT_H
+
+/*
+ * Guest-physical memory.
+ *
+ *	0x00000000  RAM; the first MiB as below
+ *	0xc0000000  hole: ECAM and PCI windows, I/O APIC, LAPIC, KVM's own pages
+ *	0x100000000 the rest of RAM
+ */
+#define X86_HOLE_START	     0xc0000000ull
+#define X86_HOLE_END	     0x100000000ull /* exclusive */
+#define X86_IOAPIC_BASE	     0xfec00000ull
+#define X86_LAPIC_BASE	     0xfee00000ull
+#define X86_IDENTITY_MAP_GPA 0xfffbc000ull /* 1 page, KVM on Intel hosts */
+#define X86_TSS_GPA	     0xfffbd000ull /* 3 pages, KVM on Intel hosts */
+
+/*
+ * The first MiB. What the boot protocols hand over lies below 640 KiB in memory
+ * the e820 map calls usable: a kernel copies it before it uses the memory.
+ */
+#define X86_GDT_GPA	   0x00000500ull
+#define X86_PVH_INFO_GPA   0x00006000ull /* hvm_start_info, modules, memory map: 1 page */
+#define X86_ZERO_PAGE_GPA  0x00007000ull /* struct boot_params, 1 page */
+#define X86_PAGE_TABLE_GPA 0x00009000ull /* PML4, PDPT, 4 PDs: 6 pages, identity map of 4 GiB */
+#define X86_BOOT_STACK_GPA 0x0001f000ull /* grows down; nobody needs it, but RSP is valid */
+#define X86_CMDLINE_GPA	   0x00020000ull /* LKVM_CMDLINE_MAX bytes at most */
+#define X86_EBDA_GPA	   0x0009fc00ull /* end of conventional memory */
+#define X86_ACPI_GPA	   0x000e0000ull /* RSDP first: a kernel may also find it by scanning */
+#define X86_ACPI_SIZE	   0x00020000ull
+#define X86_HIGH_RAM_GPA   0x00100000ull
+
+/* Ports (the PC's own, and for PM and pvpanic those QEMU's machines made customary). */
+#define X86_PORT_RTC	    0x70 /* index and data */
+#define X86_PORT_I8042_DATA 0x60
+#define X86_PORT_I8042_CMD  0x64
+#define X86_PORT_COM1	    0x3f8 /* 8 ports */
+#define X86_PORT_PVPANIC    0x505
+#define X86_PORT_PM	    0x600 /* registers: devices/acpi_pm.h */
+
+/* Interrupt lines: GSIs of the in-kernel PIC (0-15) and I/O APIC (0-23). */
+#define X86_IRQ_PIT  0
+#define X86_IRQ_COM1 4
+#define X86_IRQ_RTC  8
+#define X86_IRQ_SCI  9
+#define X86_N_GSIS   24
+
+#endif

@@ -1,0 +1,123 @@
+/* vcpu.c - the registers of an x86-64 vCPU: at power-on, and for a post mortem. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "arch/x86/machine.h"
+#include "linux-uapi/kvm.h"
+#include "linux-uapi/x86.h"
+#include "vmm/arch.h"
+
+#define MSR_IA32_MISC_ENABLE  0x1a0 /* SDM 4, table 2-2 */
+#define MISC_ENABLE_FAST_STRING BIT(0)
+#define MSR_IA32_MTRR_DEF_TYPE 0x2ff /* SDM 3A, 12.11.2.1 */
+#define MTRR_ENABLE	       BIT(11)
+#define MTRR_WRITE_BACK	       6
+
+static int set_cpuid(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err)
+{
+	struct arch_machine *a = m->arch;
+	int ret = cpuid_build(a->supported, &a->cpuid, vcpu->index, a->table, err);
+
+	if (ret)
+		return ret;
+	return kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_CPUID2, a->table, err);
+}
+
+/*
+ * What a PC's firmware leaves in MSRs and a kernel relies on: memory is write-back unless it
+ * says otherwise (a kernel without MTRRs would not use PAT either). KVM refuses an MSR it
+ * does not have by stopping in front of it; none of these is worth failing for.
+ */
+static int set_msrs(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err)
+{
+	static const struct kvm_msr_entry msrs[] = {
+		{ .index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
+		{ .index = MSR_IA32_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_WRITE_BACK },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
+		struct {
+			struct kvm_msrs head;
+			struct kvm_msr_entry entry;
+		} arg = { .head.nmsrs = 1, .entry = msrs[i] };
+		int ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_MSRS, &arg, err);
+
+		if (ret < 0)
+			return ret;
+		if (ret == 0)
+			log_info(m->log, "vCPU %u: KVM refuses MSR 0x%x", vcpu->index, msrs[i].index);
+	}
+	return 0;
+}
+
+int arch_init_vcpu(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err)
+{
+	int ret = set_cpuid(m, vcpu, err);
+
+	return ret < 0 ? ret : set_msrs(m, vcpu, err);
+}
+
+int x86_set_boot_regs(struct machine *m, const struct boot_entry *entry, struct lkvm_error *err)
+{
+	const struct vcpu *vcpu = &m->vcpus[0];
+	struct kvm_regs regs = { 0 };
+	struct kvm_sregs sregs;
+	int ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_GET_SREGS, &sregs, err);
+
+	if (ret < 0)
+		return ret;
+	boot_regs(entry, &regs, &sregs);
+	ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_SREGS, &sregs, err);
+	if (ret < 0)
+		return ret;
+	return kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_REGS, &regs, err);
+}
+
+void arch_vcpu_paused(struct vcpu *vcpu)
+{
+	const struct kvm *kvm = &vcpu->machine->kvm;
+
+	/* EINVAL: the guest does not use kvmclock (yet), so there is nothing to tell. */
+	kvm->be->ioctl(kvm->be->ctx, vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
+int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc)
+{
+	const struct kvm *kvm = &vcpu->machine->kvm;
+	struct kvm_regs r;
+	struct kvm_sregs s;
+	int ret = kvm_fd_ioctl(kvm, vcpu->fd, KVM_GET_REGS, &r, NULL);
+
+	if (ret >= 0)
+		ret = kvm_fd_ioctl(kvm, vcpu->fd, KVM_GET_SREGS, &s, NULL);
+	if (ret < 0)
+		return ret;
+
+	const struct {
+		const char *name;
+		u64 value;
+	} regs[] = {
+		{ "rip", r.rip },	      { "rflags", r.rflags },	      { "rax", r.rax },
+		{ "rbx", r.rbx },	      { "rcx", r.rcx },		      { "rdx", r.rdx },
+		{ "rsi", r.rsi },	      { "rdi", r.rdi },		      { "rbp", r.rbp },
+		{ "rsp", r.rsp },	      { "r8", r.r8 },		      { "r9", r.r9 },
+		{ "r10", r.r10 },	      { "r11", r.r11 },		      { "r12", r.r12 },
+		{ "r13", r.r13 },	      { "r14", r.r14 },		      { "r15", r.r15 },
+		{ "cr0", s.cr0 },	      { "cr2", s.cr2 },		      { "cr3", s.cr3 },
+		{ "cr4", s.cr4 },	      { "cr8", s.cr8 },		      { "efer", s.efer },
+		{ "apic_base", s.apic_base }, { "cs", s.cs.selector },	      { "cs.base", s.cs.base },
+		{ "ss", s.ss.selector },      { "ds", s.ds.selector },	      { "es", s.es.selector },
+		{ "fs.base", s.fs.base },     { "gs.base", s.gs.base },	      { "tr", s.tr.selector },
+		{ "gdt.base", s.gdt.base },   { "gdt.limit", s.gdt.limit }, { "idt.base", s.idt.base },
+		{ "idt.limit", s.idt.limit },
+	};
+
+	_Static_assert(ARRAY_SIZE(regs) <= LKVM_MAX_REGS, "they fit the public struct");
+	for (size_t i = 0; i < ARRAY_SIZE(regs); i++) {
+		snprintf(state->regs[i].name, sizeof(state->regs[i].name), "%s", regs[i].name);
+		state->regs[i].value = regs[i].value;
+	}
+	state->n_regs = ARRAY_SIZE(regs);
+	*pc = r.rip;
+	return 0;
+}

@@ -1,0 +1,309 @@
+/*
+ * lkvm.h - create, boot, drive and tear down virtual machines on Linux KVM.
+ *
+ *	struct lkvm_config cfg;
+ *	struct lkvm_error err = { 0 };
+ *	struct lkvm_vm *vm;
+ *	struct lkvm_result res;
+ *
+ *	lkvm_config_init(&cfg);
+ *	snprintf(cfg.kernel, sizeof(cfg.kernel), "vmlinuz");
+ *	cfg.console.out_fd = 1;
+ *	if (lkvm_vm_create(&cfg, &vm, &err) || lkvm_vm_start(vm, &err))
+ *		fprintf(stderr, "%s\n", err.msg);
+ *	else if (!lkvm_vm_wait(vm, 60 * 1000))
+ *		lkvm_vm_result(vm, &res);
+ *	lkvm_vm_destroy(vm);
+ *
+ * Every call returns: the library never exits, aborts, prints, installs a signal
+ * handler or changes process-wide state. A process may hold any number of
+ * machines; two of them share nothing.
+ *
+ * Functions return 0 or a negative errno. Where they take a struct lkvm_error
+ * (may be NULL) they leave one sentence there on failure; zero it before a call.
+ * A machine may be driven from any thread and its functions may be called
+ * concurrently, but lkvm_vm_destroy() must be the last call and must not be made
+ * from a callback of the same machine (nor may lkvm_vm_wait() or lkvm_vm_pause()).
+ */
+#ifndef LKVM_H
+#define LKVM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Inside the library everything else is hidden. */
+#pragma GCC visibility push(default)
+
+#define LKVM_VERSION_MAJOR 0
+#define LKVM_VERSION_MINOR 1
+#define LKVM_VERSION_PATCH 0
+
+/* ---- errors and messages ------------------------------------------------------------ */
+
+/* Whose fault a failure is. */
+enum lkvm_error_kind {
+	LKVM_ERR_NONE = 0,
+	LKVM_ERR_INPUT,	      /* an option or an input file is wrong; nothing was started */
+	LKVM_ERR_UNSUPPORTED, /* /dev/kvm or this host lacks what was asked for */
+	LKVM_ERR_HOST,	      /* a call to the host failed */
+};
+
+struct lkvm_error {
+	enum lkvm_error_kind kind;
+	int code; /* negative errno */
+	char msg[512];
+};
+
+enum lkvm_log_level {
+	LKVM_LOG_ERROR = 0,
+	LKVM_LOG_WARNING,
+	LKVM_LOG_INFO,
+	LKVM_LOG_DEBUG,
+};
+
+/* One message, no newline, valid during the call only. Called from any thread of the machine. */
+typedef void (*lkvm_log_fn)(void *ctx, enum lkvm_log_level level, const char *msg);
+
+/* ---- configuration ------------------------------------------------------------------- */
+
+#define LKVM_NAME_MAX	 64   /* bytes, with the final NUL */
+#define LKVM_PATH_MAX	 4096 /* bytes, with the final NUL */
+#define LKVM_CMDLINE_MAX 4096 /* bytes, with the final NUL; a kernel may take less */
+#define LKVM_MAX_VCPUS	 255
+
+#define LKVM_MIN_MEM ((uint64_t)4 << 20)  /* bytes */
+#define LKVM_MAX_MEM ((uint64_t)64 << 40) /* bytes; the host's own limits come earlier */
+
+/* How the kernel file is entered. */
+enum lkvm_boot {
+	LKVM_BOOT_AUTO = 0, /* by the file: bzImage 64-bit; ELF by PVH where it has the note */
+	LKVM_BOOT_LINUX64,  /* x86: the 64-bit entry of the Linux boot protocol */
+	LKVM_BOOT_PVH,	    /* x86: the 32-bit PVH entry of an ELF file */
+};
+
+enum lkvm_on_reboot {
+	LKVM_ON_REBOOT_EXIT = 0, /* a reset ends the machine (LKVM_CAUSE_RESET) */
+	LKVM_ON_REBOOT_RESTART,	 /* a reset boots it again from its files, with fresh memory */
+};
+
+/*
+ * The host side of a console. Either a pair of descriptors, which stay the
+ * caller's (never closed, never made non-blocking, terminal modes never touched),
+ * or functions, or one of each per direction. With neither, output is dropped.
+ */
+struct lkvm_console {
+	int in_fd;  /* guest input is read from here; -1: none. EOF ends input, not the guest */
+	int out_fd; /* guest output is written here; -1: none */
+
+	/*
+	 * Guest output, instead of out_fd. Called on the machine's loop thread; must not
+	 * block for long: the guest waits once the bounded buffer behind it is full.
+	 */
+	void (*out)(void *ctx, const void *data, size_t len);
+	void *ctx;
+
+	/*
+	 * 0, or the escape byte (1 is Ctrl-a) that is looked for in input from in_fd:
+	 * escape x ends the machine, escape h shows help on the output, escape twice
+	 * sends the byte itself.
+	 */
+	uint8_t escape;
+};
+
+/* Plain data: fill it by hand or field by field; lkvm_config_init() sets the defaults. */
+struct lkvm_config {
+	char name[LKVM_NAME_MAX]; /* letters, digits, '-', '_', '.'; "" = lkvm-PID */
+
+	unsigned int n_vcpus; /* 1..LKVM_MAX_VCPUS */
+	unsigned int sockets; /* 0 = derived; sockets * cores * threads == n_vcpus */
+	unsigned int cores;   /* per socket */
+	unsigned int threads; /* per core */
+
+	uint64_t mem_size; /* bytes, a multiple of 4 KiB */
+
+	char kernel[LKVM_PATH_MAX];
+	char initrd[LKVM_PATH_MAX]; /* "" = none */
+	char cmdline[LKVM_CMDLINE_MAX];
+	enum lkvm_boot boot;
+
+	struct lkvm_console console;
+
+	uint64_t timeout_ns;	  /* 0 = none; wall time from lkvm_vm_start() */
+	uint64_t idle_timeout_ns; /* 0 = none; without a byte of console output */
+	enum lkvm_on_reboot on_reboot;
+	bool no_console_panic; /* do not take "Kernel panic - not syncing" on a console as a panic */
+
+	bool debug_exit;	  /* a port with which the guest ends the machine with a verdict */
+	uint16_t debug_exit_port; /* 0xf4 is customary */
+
+	char dump_acpi[LKVM_PATH_MAX]; /* "" = no; x86: write the ACPI tables there */
+
+	lkvm_log_fn log; /* NULL = silent */
+	void *log_ctx;
+	enum lkvm_log_level log_level;
+};
+
+/* Defaults: 1 vCPU, 256 MiB, no console, warnings, everything else off. */
+void lkvm_config_init(struct lkvm_config *cfg);
+
+/*
+ * Check the fields against each other and against the limits above, touching no
+ * file and no device. lkvm_vm_create() does the same first.
+ * -EINVAL with a sentence naming the option, its value and what is allowed.
+ */
+int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err);
+
+/* ---- how it ended ---------------------------------------------------------------------- */
+
+enum lkvm_cause {
+	LKVM_CAUSE_NONE = 0,	   /* still running */
+	LKVM_CAUSE_POWEROFF,	   /* the guest powered off */
+	LKVM_CAUSE_VERDICT,	   /* debug-exit: the guest's own verdict */
+	LKVM_CAUSE_RESET,	   /* the guest reset itself */
+	LKVM_CAUSE_PANIC,	   /* pvpanic, or the panic line on a console */
+	LKVM_CAUSE_TRIPLE_FAULT,   /* x86: shutdown of a vCPU */
+	LKVM_CAUSE_INTERNAL_ERROR, /* KVM gave up, or no progress is possible */
+	LKVM_CAUSE_ENTRY_FAILED,   /* KVM refused to enter the guest */
+	LKVM_CAUSE_IDLE_TIMEOUT,   /* idle_timeout_ns */
+	LKVM_CAUSE_EXPECT_FAILED,  /* reserved */
+	LKVM_CAUSE_USER,	   /* lkvm_vm_stop(), or the console escape */
+	LKVM_CAUSE_TIMEOUT,	   /* timeout_ns */
+	LKVM_CAUSE_HOST_ERROR,	   /* a host call failed while the machine ran */
+	LKVM_N_CAUSES,
+};
+
+/* "power-off", "guest-panic", ...: static text for any value of the enum. */
+const char *lkvm_cause_name(enum lkvm_cause cause);
+
+/* Phases of a start, as CLOCK_MONOTONIC nanoseconds; 0 = not reached. */
+enum lkvm_phase {
+	LKVM_PHASE_START,	  /* lkvm_vm_create() entered */
+	LKVM_PHASE_MEMORY,	  /* guest memory in place */
+	LKVM_PHASE_KERNEL,	  /* kernel, initrd and tables loaded */
+	LKVM_PHASE_FIRST_RUN,	  /* the first KVM_RUN, just before it */
+	LKVM_PHASE_FIRST_CONSOLE, /* the first byte the guest wrote to a console */
+	LKVM_PHASE_END,		  /* the cause was known */
+	LKVM_N_PHASES,
+};
+
+const char *lkvm_phase_name(enum lkvm_phase phase);
+
+/* Exits are counted by KVM's exit reason (KVM_EXIT_*). */
+#define LKVM_N_EXIT_REASONS 64
+
+/* "io", "mmio", ...; NULL for a number without a name. */
+const char *lkvm_exit_reason_name(unsigned int reason);
+
+struct lkvm_result {
+	enum lkvm_cause cause;
+	int exit_status;      /* what `lkvm run` ends with; see the table in lkvm(1) */
+	uint64_t verdict;     /* LKVM_CAUSE_VERDICT: the exact value */
+	int host_error;	      /* LKVM_CAUSE_HOST_ERROR: negative errno */
+	unsigned int n_vcpus; /* how many lkvm_vm_vcpu_state() knows */
+	unsigned int n_boots; /* 1 + restarts */
+	uint64_t phase_ns[LKVM_N_PHASES];
+	uint64_t exits[LKVM_N_EXIT_REASONS]; /* summed over vCPUs */
+	uint64_t unclaimed_accesses;	     /* to ports or addresses no device answers */
+	uint64_t console_bytes;		     /* written by the guest */
+	uint64_t console_lost;		     /* of these, not delivered because the host side failed */
+	char detail[512];		     /* one sentence on the cause */
+};
+
+#define LKVM_N_LAST_EXITS 16
+#define LKVM_MAX_REGS	  64
+
+struct lkvm_reg {
+	char name[16];
+	uint64_t value;
+};
+
+struct lkvm_last_exit {
+	uint32_t reason;
+	uint8_t size; /* of the access, bytes; 0: none */
+	bool write;
+	uint64_t addr; /* port or guest-physical address, or the error detail of the reason */
+	uint64_t data;
+};
+
+/* A vCPU as it was when the machine ended for one of the causes that call for a post mortem. */
+struct lkvm_vcpu_state {
+	unsigned int n_regs; /* 0: registers were not captured */
+	struct lkvm_reg regs[LKVM_MAX_REGS];
+	unsigned int n_exits; /* oldest first */
+	struct lkvm_last_exit exits[LKVM_N_LAST_EXITS];
+	char symbol[160]; /* "function+0x12" of the program counter, or "" */
+	char symbol_note[160]; /* why there is no symbol, or "" */
+};
+
+/* ---- life cycle ---------------------------------------------------------------------- */
+
+struct lkvm_vm;
+
+enum lkvm_state {
+	LKVM_STATE_CREATED,
+	LKVM_STATE_RUNNING,
+	LKVM_STATE_PAUSED,
+	LKVM_STATE_STOPPED,
+};
+
+/*
+ * Build a machine and load its files. @cfg is copied. On failure nothing is left
+ * behind, *@vm is NULL and @err says why, its kind telling input, missing host
+ * feature and host failure apart.
+ */
+int lkvm_vm_create(const struct lkvm_config *cfg, struct lkvm_vm **vm, struct lkvm_error *err);
+
+/* CREATED -> RUNNING. -EINVAL in any other state. */
+int lkvm_vm_start(struct lkvm_vm *vm, struct lkvm_error *err);
+
+/* RUNNING -> PAUSED: no vCPU executes guest code once this returns. -EINVAL in other states. */
+int lkvm_vm_pause(struct lkvm_vm *vm);
+
+/* PAUSED -> RUNNING. -EINVAL in other states. */
+int lkvm_vm_resume(struct lkvm_vm *vm);
+
+/* End the machine with LKVM_CAUSE_USER unless it ended before. Does not wait. Any state. */
+int lkvm_vm_stop(struct lkvm_vm *vm);
+
+/*
+ * Wait until the machine is STOPPED: all vCPUs have left the guest and all console
+ * output was delivered. @timeout_ms < 0 waits for ever. -ETIMEDOUT, or -EINVAL for
+ * a machine that was never started.
+ */
+int lkvm_vm_wait(struct lkvm_vm *vm, int timeout_ms);
+
+/* Becomes readable (POLLIN) when the machine is STOPPED; owned by @vm, do not read or close it. */
+int lkvm_vm_stopped_fd(const struct lkvm_vm *vm);
+
+enum lkvm_state lkvm_vm_state(const struct lkvm_vm *vm);
+
+/* The config in force, defaults filled in; valid as long as @vm. */
+const struct lkvm_config *lkvm_vm_config(const struct lkvm_vm *vm);
+
+/* What is known so far; final once STOPPED. */
+int lkvm_vm_result(struct lkvm_vm *vm, struct lkvm_result *res);
+
+/* Post mortem of vCPU @index, once STOPPED. -EINVAL before, -ENOENT past the last vCPU. */
+int lkvm_vm_vcpu_state(struct lkvm_vm *vm, unsigned int index, struct lkvm_vcpu_state *state);
+
+/*
+ * Input for the guest's console, for machines without in_fd. Takes what fits into
+ * the bounded buffer and returns how many bytes that was, 0 to @len.
+ */
+long lkvm_vm_console_write(struct lkvm_vm *vm, const void *data, size_t len);
+
+/* Stop if need be and release everything. NULL is allowed. Always returns. */
+void lkvm_vm_destroy(struct lkvm_vm *vm);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,142 @@
+# tests/bed/lib.sh - what fetch, initramfs and run share; sourced by them, never run.
+#
+# Environment:
+#   LKVM_CACHE    where the unpacked Debian packages are kept (default: build/cache in the tree)
+#   KERNEL_SUITE  the Debian suite whose kernel is meant (default: this machine's own), so that
+#                 several kernels can live side by side
+# shellcheck shell=bash
+
+bed_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repo=${bed_dir%/tests/bed}
+cache=${LKVM_CACHE:-$repo/build/cache}
+me=${0##*/}
+quiet=
+
+say() {
+	[ -n "$quiet" ] || echo "$me: $*" >&2
+}
+
+die() {
+	echo "$me: $*" >&2
+	exit 1
+}
+
+# usage: prints the comment at the top of the script that was started
+usage() {
+	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+}
+
+need() {
+	local tool
+	for tool; do
+		command -v "$tool" >/dev/null || die "$tool is not installed ('make deps' tells how)"
+	done
+}
+
+need_fetched() {
+	local dir
+	for dir; do
+		[ -d "$dir" ] || die "there is no $dir; tests/bed/fetch makes it"
+	done
+}
+
+# load_arch NAME: the one place where an architecture is chosen; arch/NAME.sh describes it
+load_arch() {
+	local file=$bed_dir/arch/$1.sh
+	[ -r "$file" ] || die "no architecture '$1' here, but $(cd "$bed_dir/arch" && echo *.sh)"
+	# shellcheck source-path=SCRIPTDIR source=arch/x86.sh
+	. "$file"
+}
+
+own_suite() {
+	sed -n 's/^VERSION_CODENAME=//p' /etc/os-release
+}
+
+# kernel_dir: the tree of the kernel that KERNEL_SUITE names. In it, vmlinuz is the kernel and
+# modules the directory of its modules, wherever that Debian release puts them
+kernel_dir() {
+	echo "$cache/$deb_arch/kernel-${KERNEL_SUITE:-$(own_suite)}"
+}
+
+kernel_version() {
+	basename "$(readlink "$(kernel_dir)/modules")"
+}
+
+busybox_dir() {
+	echo "$cache/$deb_arch/busybox"
+}
+
+# stage_base DIR MAIN: an initramfs tree with busybox, the common init and guest/MAIN
+stage_base() {
+	mkdir -p "$1"/{bin,dev,proc,sys,tmp,run,etc,modules}
+	cp "$(busybox_dir)/busybox" "$1/bin/busybox"
+	install -m 755 "$bed_dir/guest/init" "$1/init"
+	cp "$bed_dir/guest/$2" "$1/main"
+	: >"$1/modules/list"
+}
+
+# stage_file DIR HOME SRC[:DST]: copies a file or folder, with the shared libraries of every
+# program in it. DST defaults to SRC itself; a relative one is below HOME, so that a command line
+# means the same inside and outside
+stage_file() {
+	local dir=$1 home=$2 src=${3%%:*} dst=${3#*:} program libs lib
+	[ -e "$src" ] || die "there is no file '$src' to copy in"
+	case $dst in
+	/*) ;;
+	../* | */../*) die "'$dst' leaves the working directory inside; say $src:DST" ;;
+	*) dst=$home/$dst ;;
+	esac
+	mkdir -p "$dir${dst%/*}"
+	cp -rLT "$src" "$dir$dst"
+	while IFS= read -r program; do
+		libs=$(shared_libraries "$program")
+		for lib in $libs; do
+			[ -e "$dir$lib" ] || install -D "$lib" "$dir$lib"
+		done
+	done < <(find -L "$src" -type f -perm -u+x)
+}
+
+# shared_libraries PROGRAM: absolute names of what it loads, its program interpreter included;
+# nothing for a script, a static program or one of another architecture
+shared_libraries() {
+	local text
+	text=$(LC_ALL=C ldd "$1" 2>/dev/null) || return 0
+	case $text in
+	*"not found"*) die "$1 lacks a shared library:"$'\n'"$text" ;;
+	esac
+	sed -nE 's/^.* => (\/[^ ]+) .*/\1/p; s/^\s+(\/[^ ]+) .*/\1/p' <<<"$text"
+}
+
+# stage_module DIR "NAME [PARAMETER=VALUE...]": a module of kernel_dir(), preceded by those it
+# depends on; unpacked, since that is quicker here. One that is staged already keeps its
+# parameters, and one that is built into the kernel is fine
+stage_module() {
+	local dir=$1 name=${2%% *} parameters pattern file dep
+	parameters=${2#"$name"}
+	pattern=${name//[-_]/[-_]}
+	name=${name//-/_}
+	! grep -q "^$name\( \|\$\)" "$dir/modules/list" || return 0
+	file=$(find "$(kernel_dir)/modules/kernel" -name "$pattern.ko*" -print -quit)
+	if [ -z "$file" ]; then
+		grep -q "/$pattern\.ko" "$(kernel_dir)/modules/modules.builtin" ||
+			die "kernel $(kernel_version) has no module '$name'"
+		return 0
+	fi
+	case $file in
+	*.xz) xz -dc "$file" ;;
+	*.zst) zstd -qdc "$file" ;;
+	*) cat "$file" ;;
+	esac >"$dir/modules/$name.ko"
+	# a module's own description is a list of NUL-terminated KEY=VALUE strings
+	for dep in $(tr '\0' '\n' <"$dir/modules/$name.ko" | sed -n 's/^depends=//p' | tr , ' '); do
+		stage_module "$dir" "$dep"
+	done
+	echo "$name$parameters" >>"$dir/modules/list"
+}
+
+# pack DIR FILE: moves it into an initramfs; not compressed, since the guest would unpack it at an
+# emulated CPU's speed
+pack() {
+	(cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$2"
+	rm -rf "$1"
+}

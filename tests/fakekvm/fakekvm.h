@@ -1,0 +1,175 @@
+/*
+ * fakekvm.h - KVM for tests: a struct kvm_backend without a kernel behind it.
+ *
+ * It keeps KVM's tables (descriptors, VMs, vCPUs, memory slots), refuses what KVM refuses with
+ * KVM's errno, plays the guest from a script, writes down every call and fails the
+ * one a test picks. Rules are from Documentation/virt/kvm/api.rst and cite its sections; where that
+ * text names no errno, the rule was observed on a kernel and says so. Written apart from the
+ * code it judges: tests/unit/test_fakekvm runs the same checks against /dev/kvm.
+ *
+ * No guest code runs and no interrupt is delivered: a script is what the guest would have done.
+ *
+ * A fakekvm allocates only in fakekvm_new() (and one page group by mmap per vCPU), so that
+ * failing allocations of the code under test do not fail the fake. Everything may be called from
+ * any thread. fakekvm_new() and the setters abort on misuse: that is a broken test.
+ */
+#ifndef LKVM_TESTS_FAKEKVM_H
+#define LKVM_TESTS_FAKEKVM_H
+
+#include "vmm/base.h"
+#include "vmm/kvm.h"
+
+struct fakekvm;
+
+/* The host a fakekvm pretends to be. */
+struct fake_host;
+extern const struct fake_host fakekvm_x86_intel; /* VT-x without unrestricted guest: wants a TSS */
+extern const struct fake_host fakekvm_x86_amd;	 /* advertises ARCH_CAPABILITIES, refuses MSR 0x10a */
+
+struct fakekvm *fakekvm_new(const struct fake_host *host);
+void fakekvm_free(struct fakekvm *fk); /* no vCPU thread left; NULL is allowed */
+const struct kvm_backend *fakekvm_backend(struct fakekvm *fk);
+
+/* ---- What the host offers; before the backend is used ---- */
+
+void fakekvm_set_api_version(struct fakekvm *fk, int version);	/* 12 unless set */
+void fakekvm_set_open_error(struct fakekvm *fk, int code);	/* positive errno of every open; 0: none */
+void fakekvm_set_cap(struct fakekvm *fk, u32 cap, int value);	/* answer of KVM_CHECK_EXTENSION */
+void fakekvm_refuse_msr(struct fakekvm *fk, u32 index);		/* KVM_GET/SET_MSRS stop there */
+
+/*
+ * The table of KVM_GET_SUPPORTED_CPUID, copied; @cpuid is a struct kvm_cpuid2 of the
+ * architecture.
+ */
+struct kvm_cpuid2;
+void fakekvm_set_cpuid(struct fakekvm *fk, const struct kvm_cpuid2 *cpuid);
+
+/* ---- Failing a call ---- */
+
+/*
+ * Calls are opens, ioctls and mmaps, counted from 1 as they come. The @nth one does nothing
+ * and fails with @code (positive errno). 0 switches it off.
+ */
+void fakekvm_fail_nth(struct fakekvm *fk, unsigned long nth, int code);
+
+/* The @nth call of request @req (from 1, counted from now on) fails with @code. */
+void fakekvm_fail_request(struct fakekvm *fk, unsigned long req, unsigned int nth, int code);
+
+unsigned long fakekvm_n_calls(struct fakekvm *fk);
+
+/* The call that was made to fail, as in the transcript up to its arguments; NULL: none came so far. */
+const char *fakekvm_failed_call(struct fakekvm *fk);
+
+/* ---- The guest: a script for each vCPU ---- */
+
+enum fake_op {
+	FAKE_OP_IO,	  /* port @addr, @count items of @size bytes */
+	FAKE_OP_MMIO,	  /* gpa @addr, @size bytes; inside a memory slot: a plain access, no exit */
+	FAKE_OP_PRINT,	  /* each of @count bytes at @data with its own OUT to port @addr */
+	FAKE_OP_HLT,	  /* KVM_EXIT_HLT without an irqchip; with one: waits until a GSI goes high */
+	FAKE_OP_HALT,	  /* cli; hlt: out of work until the thread is kicked, for ever */
+	FAKE_OP_EXIT,	  /* KVM_EXIT_@addr, the union holding @count bytes of @data */
+	FAKE_OP_ERRNO,	  /* KVM_RUN fails with errno @value */
+	FAKE_OP_MEMFAULT, /* KVM_EXIT_MEMORY_FAULT at gpa @addr, with EFAULT */
+	FAKE_OP_DELAY,	  /* the guest computes for @value ms */
+	FAKE_OP_WAIT_IRQ, /* until GSI @addr is high or its irqfd was signalled; @value ms at most */
+	FAKE_OP_REPEAT,	  /* back to step @addr, @value times; 0: for ever */
+	FAKE_OP_CALL,	  /* @fn on the vCPU's thread, which may use all functions here */
+};
+
+struct fake_step {
+	enum fake_op op;
+	bool write;
+	unsigned int size;
+	u32 count; /* 0 means 1 */
+	u64 addr;
+	u64 value;	  /* what is written, where @data is NULL */
+	const void *data; /* lives as long as the script */
+	void (*fn)(struct fakekvm *fk, unsigned int vcpu, void *ctx);
+	void *ctx;
+};
+
+/* clang-format off */
+#define FAKE_OUT(port, sz, val)	{ .op = FAKE_OP_IO, .write = true, .addr = (port), .size = (sz), .value = (val) }
+#define FAKE_IN(port, sz)	{ .op = FAKE_OP_IO, .addr = (port), .size = (sz) }
+#define FAKE_OUTS(port, sz, n, bytes) \
+	{ .op = FAKE_OP_IO, .write = true, .addr = (port), .size = (sz), .count = (n), .data = (bytes) }
+#define FAKE_INS(port, sz, n)	{ .op = FAKE_OP_IO, .addr = (port), .size = (sz), .count = (n) }
+#define FAKE_PRINT(port, text)	{ .op = FAKE_OP_PRINT, .addr = (port), .count = sizeof(text) - 1, .data = (text) }
+#define FAKE_STORE(gpa, sz, val) { .op = FAKE_OP_MMIO, .write = true, .addr = (gpa), .size = (sz), .value = (val) }
+#define FAKE_LOAD(gpa, sz)	{ .op = FAKE_OP_MMIO, .addr = (gpa), .size = (sz) }
+#define FAKE_HLT		{ .op = FAKE_OP_HLT }
+#define FAKE_HALT		{ .op = FAKE_OP_HALT }
+#define FAKE_EXIT(reason)	{ .op = FAKE_OP_EXIT, .addr = (reason) }
+#define FAKE_EXIT_DATA(reason, n, bytes) \
+	{ .op = FAKE_OP_EXIT, .addr = (reason), .count = (n), .data = (bytes) }
+#define FAKE_SHUTDOWN		FAKE_EXIT(8)
+#define FAKE_FAIL_ENTRY(why)	{ .op = FAKE_OP_EXIT, .addr = 9, .value = (why) }
+#define FAKE_INTERNAL_ERROR(suberror) { .op = FAKE_OP_EXIT, .addr = 17, .value = (suberror) }
+#define FAKE_SYSTEM_EVENT(type)	{ .op = FAKE_OP_EXIT, .addr = 24, .value = (type) }
+#define FAKE_ERRNO(code)	{ .op = FAKE_OP_ERRNO, .value = (code) }
+#define FAKE_MEMFAULT(gpa)	{ .op = FAKE_OP_MEMFAULT, .addr = (gpa) }
+#define FAKE_DELAY(ms)		{ .op = FAKE_OP_DELAY, .value = (ms) }
+#define FAKE_WAIT_IRQ(gsi, ms)	{ .op = FAKE_OP_WAIT_IRQ, .addr = (gsi), .value = (ms) }
+#define FAKE_REPEAT(step, n)	{ .op = FAKE_OP_REPEAT, .addr = (step), .value = (n) }
+#define FAKE_CALL(f, c)		{ .op = FAKE_OP_CALL, .fn = (f), .ctx = (c) }
+/* clang-format on */
+
+/*
+ * What vCPU @vcpu (its id) of every VM does, from its first KVM_RUN. The steps are not
+ * copied. After the last one, and without a script, the vCPU is halted until kicked.
+ */
+void fakekvm_script(struct fakekvm *fk, unsigned int vcpu, const struct fake_step *steps, size_t n);
+
+/*
+ * The same as text, copied. Statements end at ';' or a newline; numbers as in C:
+ *	out PORT SIZE VALUE	in PORT SIZE	outs PORT SIZE "TEXT"	ins PORT SIZE COUNT
+ *	print "TEXT" (to 0x3f8)	store GPA SIZE VALUE	load GPA SIZE
+ *	hlt	halt	shutdown	fail-entry [REASON]	internal-error [SUBERROR]
+ *	system-event TYPE	exit REASON	errno NUMBER|NAME	memfault GPA
+ *	delay MS	wait-irq GSI [MS]	loop	repeat [N] (from "loop" or the start)
+ *	cpu ID (what follows is that vCPU's; 0 at first)
+ * TEXT knows \n \r \t \" \\ \xHH. 0, or -EINVAL with the offending statement in @why.
+ */
+int fakekvm_script_text(struct fakekvm *fk, const char *text, char *why, size_t why_size);
+
+/*
+ * What the guest got from its @nth (from 0) access that reads, on vCPU @vcpu of the newest VM: copies up to
+ * @size bytes and returns how many there were; 0 when that access was not completed.
+ */
+size_t fakekvm_answer(struct fakekvm *fk, unsigned int vcpu, unsigned int nth, void *buf,
+		      size_t size);
+u64 fakekvm_answer_u64(struct fakekvm *fk, unsigned int vcpu, unsigned int nth);
+unsigned int fakekvm_n_answers(struct fakekvm *fk, unsigned int vcpu);
+
+/* The script of @vcpu of the newest VM has come to its end. */
+bool fakekvm_script_done(struct fakekvm *fk, unsigned int vcpu);
+
+/* ---- What the code under test did; about the newest VM ---- */
+
+/* Guest memory through the memory slots; NULL where [gpa, gpa + len) is not all in one slot. */
+void *fakekvm_gpa(struct fakekvm *fk, u64 gpa, u64 len);
+
+/* Level of a GSI as KVM_IRQ_LINE left it, and how often it rose or its irqfd was signalled. */
+bool fakekvm_irq_level(struct fakekvm *fk, u32 gsi);
+unsigned long fakekvm_irq_count(struct fakekvm *fk, u32 gsi);
+
+/* State of a vCPU as KVM has it: @req is a KVM_GET_... of the architecture. 0 or -errno. */
+int fakekvm_vcpu_get(struct fakekvm *fk, unsigned int vcpu, unsigned long req, void *arg);
+
+/*
+ * The calls made so far, one line each: who, what, arguments that say something, = result.
+ * No addresses, no descriptor numbers: stable as long as the caller is. vCPU threads race for
+ * the order of their lines. @who filters by the first word ("vm", "vcpu1"); "setup" stops
+ * before the first KVM_RUN; NULL is everything. The caller frees.
+ */
+char *fakekvm_transcript(struct fakekvm *fk, const char *who);
+
+/*
+ * What is still open or mapped, and what the documentation forbids though KVM does not refuse it (each
+ * with the section). A sentence per line; "" when all is well. Valid until the next call.
+ */
+const char *fakekvm_leaks(struct fakekvm *fk);
+const char *fakekvm_complaints(struct fakekvm *fk);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * internal.h - what the files of fakekvm share.
+ *
+ * One lock, fk->lock, guards everything; request handlers run with it held. What an architecture
+ * adds (its requests and the state behind them) is reached through struct fake_arch.
+ */
+#ifndef LKVM_TESTS_FAKEKVM_INTERNAL_H
+#define LKVM_TESTS_FAKEKVM_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "linux-uapi/kvm.h"
+#include "tests/fakekvm/fakekvm.h"
+
+#define FAKE_FIRST_FD	  1000000 /* nobody's real descriptor, and never used twice */
+#define FAKE_MAX_FDS	  1024
+#define FAKE_MAX_VMS	  8
+#define FAKE_MAX_VCPUS	  640	/* alive at a time, over all VMs */
+#define FAKE_MAX_IDS	  256	/* vCPU ids that can have a script */
+#define FAKE_MAX_SLOTS	  128	/* of one VM, in use at a time */
+#define FAKE_MAX_GSIS	  4096	/* KVM_CAP_IRQ_ROUTING of x86 */
+#define FAKE_MAX_EVENTFDS 256	/* ioeventfds, and irqfds, of one VM */
+#define FAKE_MAX_ANSWERS  256	/* kept per vCPU */
+#define FAKE_MAX_CAPS	  512
+#define FAKE_MAX_REFUSED  16
+#define FAKE_TEXT_SIZE	  (8 * MIB) /* of the transcript */
+#define FAKE_RUN_SIZE	  12288	    /* KVM_GET_VCPU_MMAP_SIZE of x86: kvm_run, PIO data, coalesced MMIO */
+#define FAKE_PIO_OFFSET	  4096	    /* of KVM_EXIT_IO's data */
+#define FAKE_PIO_SIZE	  4096
+#define FAKE_PAGE	  4096
+
+enum fake_kind { FAKE_FREE, FAKE_SYS, FAKE_VM, FAKE_VCPU };
+
+struct fake_fd {
+	int fd;
+	enum fake_kind kind;
+	struct fake_vm *vm;
+	struct fake_vcpu *vcpu;
+};
+
+struct fake_slot {
+	bool used;
+	struct kvm_userspace_memory_region r;
+};
+
+struct fake_ioeventfd {
+	bool used;
+	struct kvm_ioeventfd e;
+};
+
+struct fake_irqfd {
+	bool used;
+	u32 fd;
+	u32 gsi;
+};
+
+struct fake_vm {
+	bool used; /* its descriptor or one of a vCPU is open */
+	bool open;
+	unsigned int index; /* from 1, of all VMs ever made */
+	unsigned long type;
+	unsigned int n_vcpus; /* ever created */
+	struct fake_slot slots[FAKE_MAX_SLOTS];
+	struct fake_ioeventfd ioeventfds[FAKE_MAX_EVENTFDS];
+	struct fake_irqfd irqfds[FAKE_MAX_EVENTFDS];
+	bool gsi_level[FAKE_MAX_GSIS];
+	unsigned long gsi_count[FAKE_MAX_GSIS];
+	unsigned long n_irqs; /* sum of gsi_count */
+	void *arch; /* fake_arch.vm_size bytes, zeroed */
+};
+
+struct fake_answer {
+	u32 len;
+	u32 off; /* in answer_bytes */
+};
+
+struct fake_vcpu {
+	bool used;
+	bool open;
+	struct fake_vm *vm;
+	unsigned int id;
+	char name[24]; /* "vcpu0", "vm2.vcpu0" */
+	struct kvm_run *run; /* NULL: not mapped */
+	bool has_run;	     /* KVM_RUN was called */
+	bool running;
+	pthread_t runner; /* while running */
+	int signal_fd;	  /* readable when a kick is pending; -1: none yet */
+	bool has_mask;
+	u64 mask; /* KVM_SET_SIGNAL_MASK: bit n - 1 is signal n */
+
+	size_t step;  /* of the script */
+	u32 progress; /* within a FAKE_OP_PRINT */
+	struct {
+		size_t step;
+		u64 left;
+	} repeats[8]; /* nested ones under way; left 0: not in use */
+	unsigned long irqs_seen; /* by FAKE_OP_HLT, of fake_vm.n_irqs */
+	const struct fake_step *pending; /* a read that the next KVM_RUN completes */
+	unsigned int n_answers;
+	struct fake_answer answers[FAKE_MAX_ANSWERS];
+	u8 answer_bytes[FAKE_PIO_SIZE];
+	void *arch; /* fake_arch.vcpu_size bytes, zeroed */
+};
+
+struct fake_script {
+	const struct fake_step *steps;
+	size_t n;
+	bool owned; /* steps and their data were made from text */
+};
+
+struct fakekvm {
+	struct kvm_backend be;
+	pthread_mutex_t lock;
+	pthread_cond_t idle; /* a vCPU stopped running */
+	const struct fake_host *host;
+	int api_version;
+	int open_error;
+	int caps[FAKE_MAX_CAPS];
+	u32 refused[FAKE_MAX_REFUSED];
+	unsigned int n_refused;
+	struct kvm_cpuid2 *cpuid;
+
+	struct fake_fd fds[FAKE_MAX_FDS];
+	int next_fd;
+	struct fake_vm vms[FAKE_MAX_VMS];
+	struct fake_vm *newest;
+	unsigned int n_vms; /* ever made */
+	struct fake_vcpu vcpus[FAKE_MAX_VCPUS];
+	struct fake_script scripts[FAKE_MAX_IDS];
+
+	unsigned long n_calls;
+	unsigned long fail_at;
+	int fail_code;
+	unsigned long fail_req;
+	unsigned int fail_req_left;
+	int fail_req_code;
+	char failed[128];
+
+	char *text;
+	size_t text_len;
+	size_t setup_len; /* of the text before the first KVM_RUN */
+	bool any_run;
+	char complaints[4096];
+	char leaks[4096];
+};
+
+/* One request as its handler sees it. */
+struct fake_call {
+	struct fakekvm *fk;
+	struct fake_vm *vm;	/* NULL: a system request */
+	struct fake_vcpu *vcpu; /* NULL: not a vCPU request */
+	unsigned long arg;
+	char note[400]; /* the arguments, for the transcript */
+	const char *result; /* said instead of the number: "vm", "vcpu0" */
+};
+
+struct fake_request {
+	u32 req;
+	const char *name;
+	int (*fn)(struct fake_call *c); /* >= 0 or -errno */
+};
+
+struct fake_arch {
+	const struct fake_request *sys, *vm, *vcpu; /* each ends with a zero request */
+	size_t vm_size, vcpu_size;
+	u32 n_gsis; /* with routes by default */
+
+	int (*check_vm_type)(struct fakekvm *fk, unsigned long type);
+	/* Of the VM, NULL for the system; the answer before it is the host's. */
+	int (*check_extension)(struct fakekvm *fk, struct fake_vm *vm, u32 cap, int value);
+	int (*enable_cap)(struct fake_call *c, const struct kvm_enable_cap *cap);
+	int (*check_slot)(struct fake_call *c, const struct kvm_userspace_memory_region *r);
+	int (*create_vcpu)(struct fake_call *c, struct fake_vcpu *vcpu); /* last say, then reset state */
+	int (*run_check)(struct fake_call *c); /* 0: enter; 1: exit as kvm_run says; -errno */
+	bool (*has_irqchip)(const struct fake_vm *vm);
+	void (*start)(struct fake_vcpu *vcpu); /* it has a script: its INIT and SIPI have come */
+	bool (*claims)(const struct fake_vm *vm, bool port, u64 addr); /* a device in the kernel */
+	int (*check_routing)(struct fake_call *c, const struct kvm_irq_routing_entry *e);
+};
+
+struct fake_cap {
+	u32 cap;
+	int value;
+};
+
+struct fake_host {
+	const char *name;
+	const struct fake_arch *arch;
+	const struct fake_cap *caps; /* ends with a value of 0 */
+	bool wants_tss;
+	unsigned int phys_bits; /* of what KVM can map */
+	u64 tsc_khz;
+	const u32 *msrs; /* known ones, ends with 0 */
+	const u32 *refused_msrs; /* listed and yet refused, ends with 0 */
+	void (*init)(struct fakekvm *fk); /* fills in fk->cpuid */
+};
+
+/*
+ * The argument as a pointer, NULL (say EFAULT) for one that the kernel could not follow. Only
+ * the first page is told apart: what is beyond is left to the sanitizers.
+ */
+void *fake_user(const struct fake_call *c);
+
+void fake_note(struct fake_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The documentation forbids this, KVM lets it pass: "..., api.rst 4.36". */
+void fake_complain(struct fakekvm *fk, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+int fake_cap(struct fakekvm *fk, struct fake_vm *vm, u32 cap);
+void fake_set_gsi(struct fake_vm *vm, u32 gsi, bool level);
+struct fake_vcpu *fake_find_vcpu(struct fakekvm *fk, const struct fake_vm *vm, unsigned int id);
+void *fake_gpa(struct fake_vm *vm, u64 gpa, u64 len);
+void fake_log(struct fakekvm *fk, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+void fake_drain_irqfds(struct fake_vm *vm);
+bool fake_ioeventfd_write(struct fake_vm *vm, bool port, u64 addr, u32 len, u64 val);
+
+extern const struct fake_request fake_vm_requests[], fake_vcpu_requests[]; /* vm.c, run.c */
+void fake_free_script(struct fake_script *s);
+
+extern const struct fake_arch fake_x86;
+
+#endif

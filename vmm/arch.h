@@ -1,0 +1,52 @@
+/*
+ * arch.h - what a guest architecture provides (layer 3 implements, layer 4 calls).
+ *
+ * Link-time functions, one set of names in every arch/: a KVM binary serves one guest
+ * architecture, and the linker proves that the set is complete. They are called
+ * in the order of this file by machine.c, on one thread, before vCPUs run, unless it says otherwise.
+ */
+#ifndef LKVM_VMM_ARCH_H
+#define LKVM_VMM_ARCH_H
+
+#include "vmm/machine.h"
+
+/* "x86-64": for messages. */
+extern const char arch_name[];
+
+/* Fields of the config that only this architecture can judge; touches nothing. */
+int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err);
+
+/* Guest RAM. */
+int arch_add_memory(struct machine *m, struct lkvm_error *err);
+
+/* What must happen before the first vCPU: interrupt controllers, VM-wide capabilities. */
+int arch_init_vm(struct machine *m, struct lkvm_error *err);
+
+/* After all vCPUs exist: what the guest may see of them. */
+int arch_init_vcpu(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err);
+
+/* The board: devices and the buses they sit on. */
+int arch_add_devices(struct machine *m, struct lkvm_error *err);
+
+/* Kernel, initrd, command line, firmware tables into memory; initial registers. */
+int arch_load(struct machine *m, struct lkvm_error *err);
+
+/* Drive an input of the interrupt controller: irq_chip's set. Any thread. */
+void arch_set_irq(void *machine, u32 gsi, bool level);
+
+/*
+ * Exits that only this architecture has, on the vCPU's thread. Contains no ioctl.
+ * -ENOSYS when it does not know the reason either.
+ */
+int arch_handle_exit(struct vcpu *vcpu, enum vcpu_action *action);
+
+/* The vCPU is about to be parked by a pause: tell the guest's clock, if there is such a call. vCPU thread. */
+void arch_vcpu_paused(struct vcpu *vcpu);
+
+/* Registers for a post mortem, with the vCPU not running; *@pc is the program counter. Loop thread. */
+int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc);
+
+/* Release what the functions above took. Accepts a half-built machine. */
+void arch_fini(struct machine *m);
+
+#endif

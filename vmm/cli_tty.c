@@ -1,0 +1,72 @@
+/*
+ * cli_tty.c - the terminal: raw while a guest runs, as it was afterwards.
+ *
+ * Restored on the ordinary way out, by atexit(), and when the process crashes.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "vmm/cli.h"
+
+/* Of this process's one terminal; written before the handlers that read it exist. */
+static struct termios saved;
+static volatile sig_atomic_t raw;
+
+bool tty_is_raw(void)
+{
+	return raw;
+}
+
+bool tty_is_ours(void)
+{
+	/* A background job that changed the terminal would be stopped by SIGTTOU. */
+	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+void tty_restore(void)
+{
+	if (raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+	raw = 0;
+}
+
+/* tcsetattr() is async-signal-safe. The signal is then taken again, by default this time. */
+static void on_crash(int sig)
+{
+	if (raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	raise(sig);
+}
+
+static void catch_crashes(void)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP };
+	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER };
+
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		sigaction(crashes[i], &sa, NULL);
+}
+
+int tty_raw(void)
+{
+	static bool prepared;
+	struct termios t;
+
+	if (!prepared) {
+		if (tcgetattr(STDIN_FILENO, &saved))
+			return -errno;
+		atexit(tty_restore);
+		catch_crashes();
+		prepared = true;
+	}
+	t = saved;
+	cfmakeraw(&t);
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &t))
+		return -errno;
+	raw = 1;
+	return 0;
+}

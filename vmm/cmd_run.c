@@ -1,0 +1,139 @@
+/* cmd_run.c - `lkvm run`: one guest from options to exit status, through the public API. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "vmm/cli.h"
+
+static void on_log(void *ctx, enum lkvm_log_level level, const char *msg)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+
+	(void)ctx;
+	fprintf(stderr, "lkvm: %s: %s%s\n", names[level], msg, tty_is_raw() ? "\r" : "");
+}
+
+/* The signals that ask lkvm to end (and the one after which a terminal must be made raw again). */
+static int catch_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCONT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/*
+ * Wait for the guest's end. One signal ends the guest; should what follows take too long
+ * (a reader of its output that does not read), a second one ends lkvm. False: it did.
+ */
+static bool wait_for_end(struct lkvm_vm *vm, int signals)
+{
+	struct pollfd fds[] = { { .fd = lkvm_vm_stopped_fd(vm), .events = POLLIN },
+				{ .fd = signals, .events = POLLIN } };
+	struct signalfd_siginfo info;
+	bool asked = false;
+
+	while (!(fds[0].revents & POLLIN)) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (!(fds[1].revents & POLLIN) || read(signals, &info, sizeof(info)) != sizeof(info))
+			continue;
+		if (info.ssi_signo == SIGCONT) {
+			if (tty_is_raw())
+				tty_raw();
+			continue;
+		}
+		if (asked)
+			return false;
+		asked = true;
+		lkvm_vm_stop(vm);
+	}
+	lkvm_vm_wait(vm, -1);
+	return true;
+}
+
+static int say_how_it_ended(const struct run_opts *opts, struct lkvm_vm *vm)
+{
+	struct lkvm_result res;
+	double seconds;
+
+	lkvm_vm_result(vm, &res);
+	seconds = (double)(res.phase_ns[LKVM_PHASE_END] - res.phase_ns[LKVM_PHASE_START]) / 1e9;
+	if (opts->report.fd != STDERR_FILENO)
+		cli_fail(0, "%s after %.3f s, exit status %d: %s", lkvm_cause_name(res.cause), seconds,
+			 res.exit_status, res.detail);
+	return res.exit_status;
+}
+
+static int run(struct run_opts *opts)
+{
+	struct lkvm_error err = { 0 };
+	struct lkvm_vm *vm = NULL;
+	int signals = catch_signals();
+	int status;
+
+	if (tty_is_ours() && opts->cfg.console.in_fd == STDIN_FILENO)
+		opts->cfg.console.escape = 1; /* Ctrl-a */
+	else if (isatty(STDIN_FILENO))
+		opts->cfg.console.in_fd = -1; /* a background job may not read its terminal */
+
+	if (lkvm_vm_create(&opts->cfg, &vm, &err))
+		goto failed;
+	if (opts->cfg.console.escape && tty_raw())
+		opts->cfg.console.escape = 0;
+	if (lkvm_vm_start(vm, &err))
+		goto failed;
+	if (!wait_for_end(vm, signals)) {
+		tty_restore();
+		_exit(cli_fail(CLI_USER, "ended at once; console output may be lost"));
+	}
+	tty_restore();
+	status = say_how_it_ended(opts, vm);
+	if (!report_write(&opts->report, &opts->cfg, vm, NULL))
+		status = cli_fail(CLI_HOST_ERROR, "--report %s: cannot be written", opts->report_arg);
+	lkvm_vm_destroy(vm);
+	close(signals);
+	return status;
+failed:
+	tty_restore();
+	lkvm_vm_destroy(vm);
+	close(signals);
+	report_write(&opts->report, &opts->cfg, NULL, &err);
+	return opts->report.fd == STDERR_FILENO ? cli_error_status(&err) : cli_fail_error(&err);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	/* Two paths and a command line: too large for a comfortable stack frame. */
+	static struct run_opts opts;
+	int status;
+
+	lkvm_config_init(&opts.cfg);
+	opts.cfg.console.in_fd = STDIN_FILENO;
+	opts.cfg.console.out_fd = STDOUT_FILENO;
+	opts.cfg.log = on_log;
+	opts.report.fd = -1;
+	status = run_opts_parse(&opts, argc, argv);
+	if (status)
+		return status;
+	if (opts.help) {
+		run_opts_help();
+		return CLI_OK;
+	}
+	status = report_open(&opts.report, opts.report_arg);
+	if (status)
+		return status;
+	status = run(&opts);
+	report_close(&opts.report);
+	return status;
+}

@@ -1,0 +1,157 @@
+#include "vmm/dev.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "vmm/console.h"
+
+int dev_create(struct dev **out, const struct dev_slot *slot, const struct dev_env *env,
+	       struct lkvm_error *err)
+{
+	struct dev *dev = calloc(1, slot->cls->size);
+	unsigned int plugged = 0;
+	int ret = 0;
+
+	*out = NULL;
+	if (!dev)
+		return err_host(err, ENOMEM, "device %s", slot->name);
+	dev->cls = slot->cls;
+	dev->env = env;
+	dev->irq = (struct irq_line){ .chip = slot->irq_chip, .gsi = slot->gsi };
+	dev->console = slot->console;
+	snprintf(dev->name, sizeof(dev->name), "%s", slot->name);
+	pthread_mutex_init(&dev->lock, NULL);
+
+	if (dev->cls->init)
+		ret = dev->cls->init(dev, err);
+	for (; !ret && plugged < DEV_MAX_RANGES && slot->ranges[plugged].len; plugged++) {
+		const struct dev_range *r = &slot->ranges[plugged];
+
+		ret = bus_add(r->bus, &(struct bus_range){ r->base, r->len, r->sizes, r->tag, dev },
+			      err);
+		if (ret)
+			break;
+	}
+	if (ret) {
+		while (plugged--)
+			bus_remove(slot->ranges[plugged].bus, slot->ranges[plugged].base);
+		dev_destroy(dev);
+		return ret;
+	}
+	/* Last: from here on the loop may call into the device. */
+	if (dev->console)
+		console_attach(dev->console, dev);
+	*out = dev;
+	return 0;
+}
+
+void dev_destroy(struct dev *dev)
+{
+	if (!dev)
+		return;
+	if (dev->console)
+		console_attach(dev->console, NULL);
+	if (dev->cls->fini)
+		dev->cls->fini(dev);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
+u64 dev_read(struct dev *dev, u32 tag, u64 off, unsigned int size)
+{
+	u64 val = UINT64_MAX;
+
+	if (dev->cls->read) {
+		pthread_mutex_lock(&dev->lock);
+		val = dev->cls->read(dev, tag, off, size);
+		pthread_mutex_unlock(&dev->lock);
+	}
+	return val;
+}
+
+void dev_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val)
+{
+	if (!dev->cls->write)
+		return;
+	pthread_mutex_lock(&dev->lock);
+	dev->cls->write(dev, tag, off, size, val);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void dev_raise_event(struct dev *dev, enum dev_event event, u64 value)
+{
+	dev->env->event(dev->env->event_ctx, dev, event, value);
+}
+
+void dev_gate_init(struct dev_gate *gate)
+{
+	pthread_mutex_init(&gate->lock, NULL);
+	pthread_cond_init(&gate->cond, NULL);
+}
+
+void dev_gate_fini(struct dev_gate *gate)
+{
+	pthread_cond_destroy(&gate->cond);
+	pthread_mutex_destroy(&gate->lock);
+}
+
+void dev_gate_wake(struct dev_gate *gate)
+{
+	/* The lock closes the window between a waiter's check and its wait. */
+	pthread_mutex_lock(&gate->lock);
+	pthread_cond_broadcast(&gate->cond);
+	pthread_mutex_unlock(&gate->lock);
+}
+
+void dev_throttle(struct dev *dev, bool on)
+{
+	atomic_store(&dev->throttled, on);
+	if (!on)
+		dev_gate_wake(dev->env->gate);
+}
+
+void dev_throttle_wait(struct dev *dev, const _Atomic bool *interrupt)
+{
+	struct dev_gate *gate = dev->env->gate;
+
+	if (!atomic_load_explicit(&dev->throttled, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&gate->lock);
+	while (atomic_load(&dev->throttled) && !atomic_load(interrupt))
+		pthread_cond_wait(&gate->cond, &gate->lock);
+	pthread_mutex_unlock(&gate->lock);
+}
+
+static void dev_timer_fire(struct loop_timer *timer)
+{
+	struct dev_timer *t = container_of(timer, struct dev_timer, timer);
+
+	pthread_mutex_lock(&t->dev->lock);
+	t->fn(t->dev);
+	pthread_mutex_unlock(&t->dev->lock);
+}
+
+void dev_timer_init(struct dev_timer *timer, struct dev *dev, void (*fn)(struct dev *dev))
+{
+	*timer = (struct dev_timer){ .timer.fn = dev_timer_fire, .dev = dev, .fn = fn };
+}
+
+void dev_timer_set(struct dev_timer *timer, u64 deadline)
+{
+	/* Half-built devices switch timers off that were never initialised. */
+	if (timer->dev)
+		loop_timer_set(timer->dev->env->loop, &timer->timer, deadline);
+}
+
+u64 dev_utc_ns(const struct dev *dev)
+{
+	struct timespec ts;
+
+	if (dev->env->utc_frozen)
+		return dev->env->utc_ns;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (u64)ts.tv_sec * NSEC_PER_SEC + (u64)ts.tv_nsec;
+}

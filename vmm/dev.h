@@ -1,0 +1,163 @@
+/*
+ * dev.h - what a device is (layer 2).
+ *
+ * A device is a const class and a zeroed instance. It sees its registers as values,
+ * the guest's memory through gmem.h, its interrupt lines, its loop, and a way to tell the
+ * machine that something ended; nothing else, and never the machine itself.
+ *
+ * Locking is the core's: every entry into a device (register access, loop event,
+ * timer, posted work, console traffic, reset) goes through a trampoline in dev.c that holds
+ * dev->lock. Device authors take no locks and start no threads.
+ *
+ * Lock order: vm -> dev -> { bus, irq, console, gate, loop }. The latter are leaves.
+ */
+#ifndef LKVM_VMM_DEV_H
+#define LKVM_VMM_DEV_H
+
+#include <pthread.h>
+
+#include "vmm/base.h"
+#include "vmm/bus.h"
+#include "vmm/err.h"
+#include "vmm/irq.h"
+#include "vmm/log.h"
+#include "vmm/loop.h"
+
+struct dev;
+struct gmem;
+struct console;
+
+#define DEV_MAX_RANGES 3
+
+/* What a device can tell the machine. The machine decides what follows. */
+enum dev_event {
+	DEV_EVENT_POWEROFF,
+	DEV_EVENT_RESET,
+	DEV_EVENT_PANIC,   /* the guest's kernel says it panicked */
+	DEV_EVENT_VERDICT, /* value: the guest's verdict on itself */
+};
+
+/*
+ * Where vCPU threads wait while a device that took too much from them catches up
+ * with the host; one per machine.
+ */
+struct dev_gate {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+};
+
+/* The capabilities of a device. Shared by all devices of a machine; outlives them. */
+struct dev_env {
+	const struct log *log;
+	struct gmem *gmem;
+	struct loop *loop;
+	struct dev_gate *gate;
+	void (*event)(void *ctx, const struct dev *dev, enum dev_event event, u64 value); /* any thread */
+	void *event_ctx;
+	bool utc_frozen; /* tests: the wall clock is utc_ns */
+	u64 utc_ns;
+};
+
+/* Device classes are const tables; an instance of @size bytes starts with a struct dev. */
+struct dev_class {
+	const char *name; /* "uart16550" */
+	size_t size;
+
+	/*
+	 * Bring the zeroed instance to its power-on state; @dev's name, env, line and
+	 * console are set. Optional, as all that follow.
+	 */
+	int (*init)(struct dev *dev, struct lkvm_error *err);
+
+	/* Release what init took; sees half-built instances too. On the loop thread, vCPUs gone. */
+	void (*fini)(struct dev *dev);
+
+	/*
+	 * @off is relative to the range @tag that was hit, @size one of the sizes the range
+	 * takes, and off + size inside the range. Excess bits of a read are masked off.
+	 */
+	u64 (*read)(struct dev *dev, u32 tag, u64 off, unsigned int size);
+	void (*write)(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val);
+
+	/* The console has input to take, or its output buffer ran low again. On the loop thread. */
+	void (*console_ready)(struct dev *dev);
+};
+
+struct dev {
+	const struct dev_class *cls;
+	char name[LKVM_NAME_MAX]; /* "serial0" */
+	const struct dev_env *env;
+	struct irq_line irq;
+	struct console *console; /* NULL: the device has none */
+	pthread_mutex_t lock;
+	_Atomic bool throttled;
+};
+
+/* One place a device answers at. */
+struct dev_range {
+	struct bus *bus;
+	u64 base, len;
+	u8 sizes;
+	u32 tag;
+};
+
+/* One line of a board: a device and where it is plugged in. */
+struct dev_slot {
+	const struct dev_class *cls;
+	const char *name;
+	struct dev_range ranges[DEV_MAX_RANGES]; /* up to the first with len 0 */
+	struct irq_chip *irq_chip;		 /* NULL: no interrupt line */
+	u32 gsi;
+	struct console *console;
+};
+
+/*
+ * Make, initialise and plug in the device that @slot describes. On failure nothing
+ * is left. The caller keeps *@dev for dev_destroy().
+ */
+int dev_create(struct dev **dev, const struct dev_slot *slot, const struct dev_env *env,
+	       struct lkvm_error *err);
+
+/* After the buses it sits on stopped being used. NULL is allowed. */
+void dev_destroy(struct dev *dev);
+
+/* Register access with dev->lock taken: called by the bus only. */
+u64 dev_read(struct dev *dev, u32 tag, u64 off, unsigned int size);
+void dev_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val);
+
+/* From a device's own code, lock held. */
+void dev_raise_event(struct dev *dev, enum dev_event event, u64 value);
+
+/*
+ * Ask that the vCPU whose access is being handled waits before it goes on (true),
+ * and let all that wait go on (false). Nothing the guest wrote is ever dropped for want of room.
+ */
+void dev_throttle(struct dev *dev, bool on);
+
+/*
+ * vCPU thread, no lock held: wait while @dev is throttled and !*@interrupt. Whoever
+ * sets *@interrupt calls dev_gate_wake() after.
+ */
+void dev_throttle_wait(struct dev *dev, const _Atomic bool *interrupt);
+
+void dev_gate_init(struct dev_gate *gate);
+void dev_gate_fini(struct dev_gate *gate);
+void dev_gate_wake(struct dev_gate *gate);
+
+/*
+ * A loop timer that calls into its device under the device's lock. Set from any
+ * entry of the device (0 = off); switch it off in fini.
+ */
+struct dev_timer {
+	struct loop_timer timer;
+	struct dev *dev;
+	void (*fn)(struct dev *dev);
+};
+
+void dev_timer_init(struct dev_timer *timer, struct dev *dev, void (*fn)(struct dev *dev));
+void dev_timer_set(struct dev_timer *timer, u64 deadline);
+
+/* The guest's wall clock: UTC nanoseconds since 1970. */
+u64 dev_utc_ns(const struct dev *dev);
+
+#endif

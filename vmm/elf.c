@@ -1,0 +1,424 @@
+#include "vmm/elf.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <stdio.h>
+
+#include "vmm/load.h"
+
+#define ELF_MAX_PHDRS	   128
+#define ELF_MAX_NOTE_BYTES (64 * KIB) /* of one PT_NOTE; a Linux kernel has some hundred */
+
+#define XEN_ELFNOTE_PHYS32_ENTRY 18 /* Xen's public elfnote.h */
+
+static const struct {
+	u16 machine;
+	const char *name;
+} elf_machines[] = {
+	{ EM_386, "32-bit x86 (i386)" },
+	{ EM_X86_64, "x86-64" },
+	{ EM_ARM, "32-bit ARM" },
+	{ EM_AARCH64, "arm64" },
+	{ EM_RISCV, "RISC-V" },
+	{ 258 /* EM_LOONGARCH: not in older elf.h */, "LoongArch" },
+	{ EM_PPC, "PowerPC" },
+	{ EM_PPC64, "64-bit PowerPC" },
+	{ EM_S390, "s390" },
+	{ EM_MIPS, "MIPS" },
+	{ EM_SPARCV9, "SPARC64" },
+};
+
+static const char *elf_machine_name(u16 machine)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(elf_machines); i++)
+		if (elf_machines[i].machine == machine)
+			return elf_machines[i].name;
+	return "an unknown machine";
+}
+
+bool elf_is_elf(const struct image *img)
+{
+	u8 magic[SELFMAG];
+
+	return img->size >= SELFMAG && !image_read(img, 0, magic, SELFMAG, NULL) &&
+	       !memcmp(magic, ELFMAG, SELFMAG);
+}
+
+/* What kind of ELF file it is; these fields are where they are in all kinds. EM_NONE: any machine.
+ */
+static int elf_check_kind(const struct image *img, u16 machine, struct lkvm_error *err)
+{
+	u8 h[offsetof(Elf64_Ehdr, e_version)];
+	u16 type, m;
+	int ret;
+
+	ret = image_read(img, 0, h, sizeof(h), err);
+	if (ret)
+		return ret;
+	if (memcmp(h, ELFMAG, SELFMAG))
+		return err_input(err, "%s %s is not an ELF file", img->what, img->path);
+	if (h[EI_DATA] != ELFDATA2LSB)
+		return err_input(err, "%s %s is an ELF file of big-endian or unknown byte order",
+				 img->what, img->path);
+
+	type = get_le16(h + offsetof(Elf64_Ehdr, e_type));
+	m = get_le16(h + offsetof(Elf64_Ehdr, e_machine));
+	if (machine != EM_NONE && m != machine)
+		return err_input(err, "%s %s is an ELF file for %s (machine %u); %s is needed",
+				 img->what, img->path, elf_machine_name(m), m,
+				 elf_machine_name(machine));
+	if (h[EI_CLASS] != ELFCLASS64)
+		return err_input(err, "%s %s is a 32-bit ELF file; a 64-bit one is needed",
+				 img->what, img->path);
+	if (h[EI_VERSION] != EV_CURRENT)
+		return err_input(err, "%s %s has ELF version %u; 1 is needed", img->what, img->path,
+				 h[EI_VERSION]);
+	if (type != ET_EXEC && type != ET_DYN)
+		return err_input(err, "%s %s is an ELF file, but not an executable (type %u)",
+				 img->what, img->path, type);
+	return 0;
+}
+
+/*
+ * Check the tables' places and sizes before libelf sees them: it takes the number of
+ * sections on trust, from section 0 even, and allocates for each.
+ */
+static int elf_check_tables(const struct image *img, struct lkvm_error *err)
+{
+	u8 h[sizeof(Elf64_Ehdr)];
+	u64 phoff, shoff;
+	unsigned int phnum, shnum;
+	int ret;
+
+	ret = image_read(img, 0, h, sizeof(h), err);
+	if (ret)
+		return ret;
+	phoff = get_le64(h + offsetof(Elf64_Ehdr, e_phoff));
+	phnum = get_le16(h + offsetof(Elf64_Ehdr, e_phnum));
+	shoff = get_le64(h + offsetof(Elf64_Ehdr, e_shoff));
+	shnum = get_le16(h + offsetof(Elf64_Ehdr, e_shnum));
+
+	if (!phnum || phnum > ELF_MAX_PHDRS)
+		return err_input(err, "%s %s has %u ELF program headers; 1 to %u are possible",
+				 img->what, img->path, phnum, ELF_MAX_PHDRS);
+	if (get_le16(h + offsetof(Elf64_Ehdr, e_phentsize)) != sizeof(Elf64_Phdr) ||
+	    !range_fits(phoff, phnum * sizeof(Elf64_Phdr), img->size))
+		return err_input(err,
+				 "%s %s is truncated or corrupt: its ELF program headers are not "
+				 "in the file",
+				 img->what, img->path);
+	if (shoff &&
+	    (!shnum || get_le16(h + offsetof(Elf64_Ehdr, e_shentsize)) != sizeof(Elf64_Shdr) ||
+	     !range_fits(shoff, shnum * sizeof(Elf64_Shdr), img->size)))
+		return err_input(err,
+				 "%s %s is truncated or corrupt: its ELF section headers are not "
+				 "in the file",
+				 img->what, img->path);
+	return 0;
+}
+
+/* Give libelf the file, checked as far as it does not do so itself. Closed by elf_end(). */
+static int elf_open(const struct image *img, u16 machine, Elf **e, struct lkvm_error *err)
+{
+	int ret;
+
+	ret = elf_check_kind(img, machine, err);
+	if (!ret)
+		ret = elf_check_tables(img, err);
+	if (ret)
+		return ret;
+
+	/* READ without MMAP: a file that shrinks while it is read must not be a SIGBUS. */
+	elf_version(EV_CURRENT);
+	*e = elf_begin(img->fd, ELF_C_READ, NULL);
+	if (!*e)
+		return err_input(err, "%s %s is a corrupt ELF file: %s", img->what, img->path,
+				 elf_errmsg(-1));
+	return 0;
+}
+
+/* Keep the segments in ascending order. */
+static int elf_add_segment(const struct image *img, unsigned int index, const GElf_Phdr *ph,
+			   struct elf_kernel *elf, struct lkvm_error *err)
+{
+	unsigned int i;
+
+	if (ph->p_filesz > ph->p_memsz)
+		return err_input(err,
+				 "%s %s is corrupt: segment %u has %llu bytes in the file and only "
+				 "%llu in memory",
+				 img->what, img->path, index, (unsigned long long)ph->p_filesz,
+				 (unsigned long long)ph->p_memsz);
+	if (!range_fits(ph->p_offset, ph->p_filesz, img->size))
+		return err_input(
+			err,
+			"%s %s is truncated or corrupt: segment %u, %llu bytes at %llu, is not "
+			"in the file of %llu bytes",
+			img->what, img->path, index, (unsigned long long)ph->p_filesz,
+			(unsigned long long)ph->p_offset, (unsigned long long)img->size);
+	if (ph->p_paddr > UINT64_MAX - ph->p_memsz)
+		return err_input(err, "%s %s is corrupt: segment %u wraps around the address space",
+				 img->what, img->path, index);
+	if (!ph->p_memsz)
+		return 0;
+	if (elf->n_segments == ELF_MAX_SEGMENTS)
+		return err_input(err, "%s %s has more than %u segments to load", img->what,
+				 img->path, ELF_MAX_SEGMENTS);
+
+	for (i = elf->n_segments++; i && elf->segments[i - 1].gpa > ph->p_paddr; i--)
+		elf->segments[i] = elf->segments[i - 1];
+	elf->segments[i] = (struct elf_segment){
+		.off = ph->p_offset,
+		.filesz = ph->p_filesz,
+		.gpa = ph->p_paddr,
+		.memsz = ph->p_memsz,
+	};
+	return 0;
+}
+
+/*
+ * Look for the PVH entry among the notes of one segment. A malformed note ends the
+ * search: notes of other makers are none of our business.
+ */
+static int elf_find_pvh(const struct image *img, Elf *e, unsigned int index, const GElf_Phdr *ph,
+			struct elf_kernel *elf, struct lkvm_error *err)
+{
+	size_t off = 0, next, name, desc;
+	Elf_Data *data;
+	GElf_Nhdr note;
+
+	if (!range_fits(ph->p_offset, ph->p_filesz, img->size) || ph->p_filesz > ELF_MAX_NOTE_BYTES)
+		return err_input(
+			err,
+			"%s %s is truncated or corrupt: the notes in segment %u, %llu bytes "
+			"at %llu, are not in the file or too long",
+			img->what, img->path, index, (unsigned long long)ph->p_filesz,
+			(unsigned long long)ph->p_offset);
+	if (!ph->p_filesz)
+		return 0;
+	data = elf_getdata_rawchunk(e, (int64_t)ph->p_offset, ph->p_filesz,
+				    ph->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+	if (!data)
+		return err_input(err, "%s %s: the notes in segment %u cannot be read", img->what,
+				 img->path, index);
+
+	for (; (next = gelf_getnote(data, off, &note, &name, &desc)) > 0; off = next) {
+		const u8 *bytes = data->d_buf;
+		u64 entry;
+
+		if (note.n_type != XEN_ELFNOTE_PHYS32_ENTRY || note.n_namesz != sizeof("Xen") ||
+		    memcmp(bytes + name, "Xen", sizeof("Xen")))
+			continue;
+		if (note.n_descsz != 4 && note.n_descsz != 8)
+			return err_input(err,
+					 "%s %s is corrupt: its PVH note has %u bytes, not 4 or 8",
+					 img->what, img->path, note.n_descsz);
+		entry = note.n_descsz == 8 ? get_le64(bytes + desc) : get_le32(bytes + desc);
+		if (entry > UINT32_MAX)
+			return err_input(
+				err,
+				"%s %s is corrupt: its 32-bit PVH entry is at 0x%llx, above "
+				"4 GiB",
+				img->what, img->path, (unsigned long long)entry);
+		elf->has_pvh = true;
+		elf->pvh_entry = (u32)entry;
+	}
+	return 0;
+}
+
+static int elf_parse_phdrs(const struct image *img, Elf *e, struct elf_kernel *elf,
+			   struct lkvm_error *err)
+{
+	GElf_Ehdr eh;
+
+	if (!gelf_getehdr(e, &eh))
+		return err_input(err, "%s %s is corrupt: its ELF header cannot be read", img->what,
+				 img->path);
+	elf->machine = eh.e_machine;
+	elf->entry = eh.e_entry;
+
+	for (unsigned int i = 0; i < eh.e_phnum; i++) {
+		GElf_Phdr ph;
+		int ret = 0;
+
+		if (!gelf_getphdr(e, (int)i, &ph))
+			return err_input(err,
+					 "%s %s is corrupt: ELF program header %u cannot be read",
+					 img->what, img->path, i);
+		if (ph.p_type == PT_LOAD)
+			ret = elf_add_segment(img, i, &ph, elf, err);
+		else if (ph.p_type == PT_NOTE)
+			ret = elf_find_pvh(img, e, i, &ph, elf, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int elf_check_segments(const struct image *img, struct elf_kernel *elf,
+			      struct lkvm_error *err)
+{
+	const struct elf_segment *seg = elf->segments;
+
+	if (!elf->n_segments)
+		return err_input(err, "%s %s has no segment to load", img->what, img->path);
+	for (unsigned int i = 1; i < elf->n_segments; i++)
+		if (ranges_overlap(seg[i - 1].gpa, seg[i - 1].memsz, seg[i].gpa, seg[i].memsz))
+			return err_input(
+				err, "%s %s is corrupt: its segments at 0x%llx and 0x%llx overlap",
+				img->what, img->path, (unsigned long long)seg[i - 1].gpa,
+				(unsigned long long)seg[i].gpa);
+	elf->start = seg[0].gpa;
+	elf->end = seg[elf->n_segments - 1].gpa + seg[elf->n_segments - 1].memsz;
+	return 0;
+}
+
+int elf_parse(const struct image *img, u16 machine, struct elf_kernel *elf, struct lkvm_error *err)
+{
+	Elf *e;
+	int ret;
+
+	*elf = (struct elf_kernel){ 0 };
+	ret = elf_open(img, machine, &e, err);
+	if (ret)
+		return ret;
+	ret = elf_parse_phdrs(img, e, elf, err);
+	if (!ret)
+		ret = elf_check_segments(img, elf, err);
+	elf_end(e);
+	return ret;
+}
+
+int elf_load(const struct image *img, const struct elf_kernel *elf, const struct gmem *gm,
+	     struct lkvm_error *err)
+{
+	for (unsigned int i = 0; i < elf->n_segments; i++) {
+		const struct elf_segment *seg = &elf->segments[i];
+
+		if (!gmem_contains(gm, seg->gpa, seg->memsz))
+			return err_input(
+				err,
+				"%s %s needs RAM at 0x%llx-0x%llx, where this machine has none",
+				img->what, img->path, (unsigned long long)seg->gpa,
+				(unsigned long long)(seg->gpa + seg->memsz - 1));
+	}
+	for (unsigned int i = 0; i < elf->n_segments; i++) {
+		const struct elf_segment *seg = &elf->segments[i];
+		int ret;
+
+		ret = load_image(img, seg->off, seg->filesz, gm, seg->gpa, err);
+		if (ret)
+			return ret;
+		/* cannot fail: the range was checked above */
+		gmem_zero(gm, seg->gpa + seg->filesz, seg->memsz - seg->filesz);
+	}
+	return 0;
+}
+
+/* ---- symbols ---- */
+
+struct candidate {
+	GElf_Sym sym;
+	const char *name; /* libelf's */
+};
+
+/*
+ * True when @sym is code that covers @addr. Assembly labels often have no size;
+ * they reach to the next symbol, but not beyond their section.
+ */
+static bool sym_covers(Elf *e, const GElf_Sym *sym, u64 addr)
+{
+	unsigned int type = GELF_ST_TYPE(sym->st_info);
+	GElf_Shdr sh;
+
+	if ((type != STT_FUNC && type != STT_NOTYPE) || sym->st_shndx == SHN_UNDEF ||
+	    sym->st_shndx >= SHN_LORESERVE || addr < sym->st_value)
+		return false;
+	if (sym->st_size)
+		return addr - sym->st_value < sym->st_size;
+	return gelf_getshdr(elf_getscn(e, sym->st_shndx), &sh) && addr >= sh.sh_addr &&
+	       addr - sh.sh_addr < sh.sh_size;
+}
+
+static bool sym_better(const GElf_Sym *a, const GElf_Sym *b)
+{
+	if (!a->st_size != !b->st_size)
+		return a->st_size;
+	if (a->st_value != b->st_value)
+		return a->st_value > b->st_value;
+	return GELF_ST_TYPE(a->st_info) == STT_FUNC && GELF_ST_TYPE(b->st_info) != STT_FUNC;
+}
+
+/* libelf would unpack a compressed string table, and allocate what the file says for it. */
+static bool symtab_sane(Elf *e, const GElf_Shdr *sh)
+{
+	GElf_Shdr str;
+
+	return sh->sh_type == SHT_SYMTAB && sh->sh_entsize == sizeof(Elf64_Sym) &&
+	       !(sh->sh_flags & SHF_COMPRESSED) && gelf_getshdr(elf_getscn(e, sh->sh_link), &str) &&
+	       str.sh_type == SHT_STRTAB && !(str.sh_flags & SHF_COMPRESSED);
+}
+
+static bool symtab_search(Elf *e, Elf_Scn *scn, const GElf_Shdr *sh, u64 addr,
+			  struct candidate *best)
+{
+	Elf_Data *data = elf_getdata(scn, NULL);
+	bool any = false;
+	GElf_Sym sym;
+
+	for (int i = 0; data && i < INT32_MAX && gelf_getsym(data, i, &sym); i++) {
+		const char *name;
+
+		any = true;
+		if (!sym_covers(e, &sym, addr) || (best->name && !sym_better(&sym, &best->sym)))
+			continue;
+		name = elf_strptr(e, sh->sh_link, sym.st_name);
+		if (name && *name)
+			*best = (struct candidate){ .sym = sym, .name = name };
+	}
+	return any;
+}
+
+static int symbol_search(Elf *e, u64 addr, char *buf, size_t size)
+{
+	struct candidate best = { .name = NULL };
+	Elf_Scn *scn = NULL;
+	bool any = false;
+
+	while ((scn = elf_nextscn(e, scn))) {
+		GElf_Shdr sh;
+
+		if (gelf_getshdr(scn, &sh) && symtab_sane(e, &sh))
+			any |= symtab_search(e, scn, &sh, addr, &best);
+	}
+	if (!best.name) {
+		snprintf(buf, size, "%s",
+			 any ? "no function of the kernel covers this address"
+			     : "the kernel has no symbols");
+		return -ENOENT;
+	}
+	snprintf(buf, size, "%.128s+0x%llx", best.name,
+		 (unsigned long long)(addr - best.sym.st_value));
+	/* the name comes from a file and goes to terminals and reports */
+	for (char *p = buf; *p; p++)
+		if (*p <= ' ' || *p > '~')
+			*p = '?';
+	return 0;
+}
+
+int elf_symbol(const struct image *img, u64 addr, char *buf, size_t size)
+{
+	Elf *e;
+	int ret;
+
+	/* the checks of the boot again: the file may have changed since */
+	if (elf_open(img, EM_NONE, &e, NULL)) {
+		snprintf(buf, size, "the kernel is not an ELF file with symbols");
+		return -ENOENT;
+	}
+	ret = symbol_search(e, addr, buf, size);
+	elf_end(e);
+	return ret;
+}

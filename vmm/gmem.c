@@ -1,0 +1,138 @@
+#include "vmm/gmem.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "linux-uapi/kvm.h"
+#include "vmm/kvm.h"
+
+/*
+ * The one place where a guest-physical address becomes a host pointer: NULL
+ * unless the whole range lies in one region.
+ */
+static u8 *gmem_host(const struct gmem *gm, u64 gpa, u64 len)
+{
+	for (unsigned int i = 0; i < gm->n_regions; i++) {
+		const struct gmem_region *r = &gm->regions[i];
+
+		if (gpa >= r->gpa && range_fits(gpa - r->gpa, len, r->size))
+			return (u8 *)r->host + (gpa - r->gpa);
+	}
+	return NULL;
+}
+
+int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err)
+{
+	const struct gmem_region *last = gm->n_regions ? &gm->regions[gm->n_regions - 1] : NULL;
+	void *host;
+
+	if (gm->n_regions == GMEM_MAX_REGIONS || !size || gpa + size < gpa ||
+	    (gpa | size) % GMEM_PAGE_SIZE || (last && gpa < last->gpa + last->size))
+		return err_host(err, EINVAL, "guest memory region 0x%llx+0x%llx",
+				(unsigned long long)gpa, (unsigned long long)size);
+	/*
+	 * NORESERVE: a guest is given more memory than it ever touches, and whether the
+	 * host can overcommit is the host's decision, made at the fault.
+	 */
+	host = size > SIZE_MAX ? MAP_FAILED
+			       : mmap(NULL, size, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (host == MAP_FAILED)
+		return err_host(err, ENOMEM, "guest memory: cannot map %llu MiB",
+				(unsigned long long)(size / MIB));
+	gm->regions[gm->n_regions++] = (struct gmem_region){ .gpa = gpa, .size = size, .host = host };
+	return 0;
+}
+
+int gmem_register(const struct gmem *gm, struct kvm *kvm, struct lkvm_error *err)
+{
+	for (unsigned int i = 0; i < gm->n_regions; i++) {
+		const struct gmem_region *r = &gm->regions[i];
+		struct kvm_userspace_memory_region slot = {
+			.slot = i,
+			.guest_phys_addr = r->gpa,
+			.memory_size = r->size,
+			.userspace_addr = (u64)(uintptr_t)r->host,
+		};
+		int ret = kvm_vm_ioctl(kvm, KVM_SET_USER_MEMORY_REGION, &slot, err);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+void gmem_fini(struct gmem *gm)
+{
+	for (unsigned int i = 0; i < gm->n_regions; i++)
+		munmap(gm->regions[i].host, gm->regions[i].size);
+	gm->n_regions = 0;
+}
+
+bool gmem_contains(const struct gmem *gm, u64 gpa, u64 len)
+{
+	return gmem_host(gm, gpa, len) != NULL;
+}
+
+int gmem_read(const struct gmem *gm, u64 gpa, void *buf, size_t len)
+{
+	const u8 *host = gmem_host(gm, gpa, len);
+
+	if (!len)
+		return 0;
+	if (!host)
+		return -EFAULT;
+	memcpy(buf, host, len);
+	return 0;
+}
+
+int gmem_write(const struct gmem *gm, u64 gpa, const void *buf, size_t len)
+{
+	u8 *host = gmem_host(gm, gpa, len);
+
+	if (!len)
+		return 0;
+	if (!host)
+		return -EFAULT;
+	memcpy(host, buf, len);
+	return 0;
+}
+
+int gmem_zero(const struct gmem *gm, u64 gpa, u64 len)
+{
+	u8 *host = gmem_host(gm, gpa, len);
+
+	if (!len)
+		return 0;
+	if (!host)
+		return -EFAULT;
+	memset(host, 0, len);
+	return 0;
+}
+
+int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len)
+{
+	u8 *host = gmem_host(gm, gpa, len);
+
+	if (!len)
+		return 0;
+	if (!host)
+		return -EFAULT;
+	if (off > INT64_MAX - len)
+		return -EOVERFLOW;
+	while (len) {
+		ssize_t n = pread(fd, host, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return -ENODATA;
+		host += n;
+		off += (u64)n;
+		len -= (u64)n;
+	}
+	return 0;
+}

@@ -1,0 +1,82 @@
+/*
+ * kvm.h - the KVM seam (layer 1).
+ *
+ * Everything lkvm asks of KVM goes through a struct kvm_backend, which has the
+ * shape of the system calls themselves, so the real one has nothing to drift from
+ * and the one in tests/fakekvm can refuse, record and fail what it likes.
+ * Contracts, orders and errors are those of Documentation/virt/kvm/api.rst.
+ */
+#ifndef LKVM_VMM_KVM_H
+#define LKVM_VMM_KVM_H
+
+#include "vmm/base.h"
+#include "vmm/err.h"
+
+struct kvm_run;
+
+/*
+ * Each returns >= 0 or -errno; mmap returns NULL and sets *err_out to a positive
+ * errno. May be called from any thread; @ctx is the backend's own.
+ */
+struct kvm_backend {
+	int (*open)(void *ctx); /* of the KVM device node */
+	int (*ioctl)(void *ctx, int fd, unsigned long req, unsigned long arg);
+	void *(*mmap)(void *ctx, int fd, size_t len, int *err_out); /* shared, read and write, offset 0 */
+	void (*munmap)(void *ctx, void *addr, size_t len);
+	void (*close)(void *ctx, int fd);
+	void *ctx;
+	const char *path; /* the device node, for messages */
+};
+
+/* The kernel's, on /dev/kvm. */
+extern const struct kvm_backend kvm_linux;
+
+/* What a program gets that did not ask for a backend: kvm_linux, unless a test links another. */
+const struct kvm_backend *kvm_default_backend(void);
+
+/* One virtual machine as KVM knows it. */
+struct kvm {
+	const struct kvm_backend *be;
+	int sys_fd; /* -1: closed */
+	int vm_fd;  /* -1: closed */
+	size_t run_size; /* bytes of the kvm_run mapping of a vCPU */
+};
+
+#define KVM_INIT { .sys_fd = -1, .vm_fd = -1 }
+
+/*
+ * Open the device node and check its API version (12). Missing, unreadable or of
+ * another version: LKVM_ERR_UNSUPPORTED. Then create an (empty) VM of @type,
+ * 0 = the default one.
+ */
+int kvm_create(struct kvm *kvm, const struct kvm_backend *be, unsigned long type,
+	       struct lkvm_error *err);
+
+/* Accepts a KVM_INIT or half-built struct; vCPUs must be closed before. */
+void kvm_destroy(struct kvm *kvm);
+
+/*
+ * The value of a capability on this VM, 0 when absent or when asking fails:
+ * what cannot be asked for cannot be used.
+ */
+int kvm_check(const struct kvm *kvm, unsigned long cap);
+
+/* Like kvm_check(), but 0 is an LKVM_ERR_UNSUPPORTED that names the capability. */
+#define kvm_require(kvm, cap, err) kvm_require_named(kvm, cap, #cap, err)
+int kvm_require_named(const struct kvm *kvm, unsigned long cap, const char *name,
+		      struct lkvm_error *err);
+
+/*
+ * ioctl on the system, VM or a vCPU descriptor. >= 0, or -errno with a message that
+ * names the request. @arg is a pointer or an integer, as the request wants.
+ */
+#define KVM_ARG(arg) ((unsigned long)(arg))
+#define kvm_sys_ioctl(kvm, req, arg, err) \
+	kvm_ioctl_named(kvm, (kvm)->sys_fd, req, KVM_ARG(arg), #req, err)
+#define kvm_vm_ioctl(kvm, req, arg, err) \
+	kvm_ioctl_named(kvm, (kvm)->vm_fd, req, KVM_ARG(arg), #req, err)
+#define kvm_fd_ioctl(kvm, fd, req, arg, err) kvm_ioctl_named(kvm, fd, req, KVM_ARG(arg), #req, err)
+int kvm_ioctl_named(const struct kvm *kvm, int fd, unsigned long req, unsigned long arg,
+		    const char *name, struct lkvm_error *err);
+
+#endif

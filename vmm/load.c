@@ -1,0 +1,141 @@
+#include "vmm/load.h"
+
+#include <errno.h>
+
+int load_image(const struct image *img, u64 off, u64 len, const struct gmem *gm, u64 gpa,
+	       struct lkvm_error *err)
+{
+	int ret = gmem_read_file(gm, gpa, img->fd, off, len);
+
+	switch (ret) {
+	case 0:
+		return 0;
+	case -EFAULT:
+		return err_input(err, "%s %s: 0x%llx bytes at guest address 0x%llx are not RAM",
+				 img->what, img->path, (unsigned long long)len,
+				 (unsigned long long)gpa);
+	case -ENODATA:
+	case -EOVERFLOW:
+		return err_input(err, "%s %s is truncated: it ends before byte %llu", img->what,
+				 img->path, (unsigned long long)(off + len));
+	}
+	return err_host(err, -ret, "%s %s: read", img->what, img->path);
+}
+
+/* The top of the room [@lo, @hi), if it is large enough. */
+static bool place_at_top(u64 size, u64 lo, u64 hi, u64 *gpa, u64 *largest)
+{
+	u64 room;
+
+	/* lo first: aligning an address of the last page up would wrap */
+	if (lo >= hi || hi - lo < GMEM_PAGE_SIZE)
+		return false;
+	lo = align_up(lo, GMEM_PAGE_SIZE);
+	room = hi > lo ? hi - lo : 0;
+	*largest = max_u64(*largest, room);
+	if (!size || size > room)
+		return false;
+	*gpa = align_down(hi - size, GMEM_PAGE_SIZE);
+	return true;
+}
+
+int load_place(const struct gmem *gm, u64 size, u64 lo, u64 hi, u64 busy, u64 busy_size, u64 *gpa,
+	       u64 *largest)
+{
+	for (unsigned int i = gm->n_regions; i-- > 0;) {
+		const struct gmem_region *r = &gm->regions[i];
+		u64 from = max_u64(lo, r->gpa);
+		u64 to = min_u64(hi, r->gpa + r->size);
+
+		if (from >= to)
+			continue;
+		if (!ranges_overlap(from, to - from, busy, busy_size)) {
+			if (place_at_top(size, from, to, gpa, largest))
+				return 0;
+			continue;
+		}
+		if (place_at_top(size, busy + busy_size, to, gpa, largest) ||
+		    place_at_top(size, from, busy, gpa, largest))
+			return 0;
+	}
+	return -ENOSPC;
+}
+
+/* ---- names of formats ---- */
+
+struct magic {
+	u16 off;
+	u16 len;
+	char bytes[8];
+	const char *name;
+};
+
+/*
+ * The first match counts: formats that are also PE files come before those told by
+ * their PE header. Sources: Documentation/arch/arm64/booting.rst, arch/riscv/boot-image-header.rst,
+ * the EFI zboot header, and the published formats of the others.
+ */
+static const struct magic magics[] = {
+	{ 56, 4, "ARM\x64", "an arm64 Image" },
+	{ 56, 4, "RSC\x05", "a RISC-V Image" },
+	{ 4, 4, "zimg", "a compressed EFI kernel (zboot)" },
+	{ 0x24, 4, "\x18\x28\x6f\x01", "a 32-bit ARM zImage" },
+	{ 0, 2, "\x1f\x8b", "a gzip-compressed file" },
+	{ 0, 6,
+	  "\xfd"
+	  "7zXZ",
+	  "an xz-compressed file" },
+	{ 0, 4, "\x28\xb5\x2f\xfd", "a zstd-compressed file" },
+	{ 0, 3, "BZh", "a bzip2-compressed file" },
+	{ 0, 4, "\x02\x21\x4c\x18", "an lz4-compressed file" },
+	{ 0, 4, "\x04\x22\x4d\x18", "an lz4-compressed file" },
+	{ 0, 4, "\x89LZO", "an lzop-compressed file" },
+	{ 0, 3, "\x5d\0\0", "an lzma-compressed file" },
+	{ 0, 5, "07070", "a cpio archive (an initrd?)" },
+	{ 0, 4, "\x27\x05\x19\x56", "a U-Boot uImage" },
+	{ 0, 4, "\xd0\x0d\xfe\xed", "a flattened device tree or FIT image" },
+	{ 0, 8, "!<arch>\n", "an ar archive" },
+	{ 0, 4, "QFI\xfb", "a qcow2 disk image" },
+	{ 0, 2, "#!", "a script" },
+	{ 0, 4,
+	  "\x7f"
+	  "ELF",
+	  "an ELF file" },
+};
+
+/* Machine types of the PE/COFF specification. */
+static const struct {
+	u16 machine;
+	const char *name;
+} pe_machines[] = {
+	{ 0x014c, "an EFI program for 32-bit x86" },  { 0x8664, "an EFI program for x86-64" },
+	{ 0xaa64, "an EFI program for arm64" },	      { 0x01c2, "an EFI program for 32-bit ARM" },
+	{ 0x6264, "an EFI program for LoongArch64" }, { 0x6232, "an EFI program for LoongArch32" },
+	{ 0x5064, "an EFI program for RISC-V 64" },   { 0x5032, "an EFI program for RISC-V 32" },
+};
+
+static const char *pe_name(const u8 *head, size_t n)
+{
+	u32 off;
+
+	if (n < 0x40 || memcmp(head, "MZ", 2))
+		return NULL;
+	off = get_le32(head + 0x3c);
+	if (!range_fits(off, 6, n) || memcmp(head + off, "PE\0", 4))
+		return "a DOS or PE program";
+	for (size_t i = 0; i < ARRAY_SIZE(pe_machines); i++)
+		if (get_le16(head + off + 4) == pe_machines[i].machine)
+			return pe_machines[i].name;
+	return "an EFI program for another machine";
+}
+
+const char *load_format_name(const u8 *head, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(magics); i++) {
+		const struct magic *m = &magics[i];
+
+		if (range_fits(m->off, m->len, n) && !memcmp(head + m->off, m->bytes, m->len))
+			return m->name;
+	}
+	return pe_name(head, n);
+}

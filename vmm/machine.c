@@ -1,0 +1,240 @@
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "linux-uapi/kvm.h"
+#include "vmm/arch.h"
+
+static void on_dev_event(void *ctx, const struct dev *dev, enum dev_event event, u64 value)
+{
+	struct machine *m = ctx;
+
+	switch (event) {
+	case DEV_EVENT_POWEROFF:
+		machine_end(m, LKVM_CAUSE_POWEROFF, 0, "the guest powered off through %s", dev->name);
+		break;
+	case DEV_EVENT_RESET:
+		machine_end(m, LKVM_CAUSE_RESET, 0, "the guest reset itself through %s", dev->name);
+		break;
+	case DEV_EVENT_VERDICT:
+		machine_end(m, LKVM_CAUSE_VERDICT, value, "the guest's verdict is %llu",
+			    (unsigned long long)value);
+		break;
+	case DEV_EVENT_PANIC:
+		m->env->panic(m->env->ctx);
+		break;
+	}
+}
+
+void machine_end(struct machine *m, enum lkvm_cause cause, u64 value, const char *fmt, ...)
+{
+	char detail[256];
+	va_list ap;
+
+	if (atomic_exchange(&m->ended, true))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	m->env->end(m->env->ctx, cause, value, detail);
+}
+
+int machine_add_dev(struct machine *m, const struct dev_slot *slot, struct lkvm_error *err)
+{
+	int ret;
+
+	if (m->n_devs == MACHINE_MAX_DEVS)
+		return err_host(err, ENOSPC, "machine: no room for device %s", slot->name);
+	ret = dev_create(&m->devs[m->n_devs], slot, &m->dev_env, err);
+	if (!ret)
+		m->n_devs++;
+	return ret;
+}
+
+static int create_vcpus(struct machine *m, struct lkvm_error *err)
+{
+	int max = kvm_check(&m->kvm, KVM_CAP_MAX_VCPUS);
+	int ret;
+
+	if (max > 0 && m->cfg->n_vcpus > (unsigned int)max)
+		return err_unsupported(err, E2BIG, "--cpus %u: this host's KVM takes at most %d",
+				       m->cfg->n_vcpus, max);
+	m->vcpus = calloc(m->cfg->n_vcpus, sizeof(*m->vcpus));
+	if (!m->vcpus)
+		return err_host(err, ENOMEM, "%u vCPUs", m->cfg->n_vcpus);
+	for (unsigned int i = 0; i < m->cfg->n_vcpus; i++) {
+		m->vcpus[i].fd = -1;
+		m->n_vcpus = i + 1;
+		ret = vcpu_create(&m->vcpus[i], m, i, err);
+		if (ret)
+			return ret;
+	}
+	for (unsigned int i = 0; i < m->n_vcpus; i++) {
+		ret = arch_init_vcpu(m, &m->vcpus[i], err);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* The whole machine, top to bottom. */
+static int assemble(struct machine *m, struct lkvm_error *err)
+{
+	const struct machine_env *env = m->env;
+	int ret;
+
+	ret = kvm_create(&m->kvm, env->backend, 0, err);
+	if (ret)
+		return ret;
+
+	ret = arch_add_memory(m, err);
+	if (ret)
+		return ret;
+	ret = gmem_register(&m->gmem, &m->kvm, err);
+	if (ret)
+		return ret;
+	env->phase(env->ctx, LKVM_PHASE_MEMORY);
+
+	ret = arch_init_vm(m, err);
+	if (ret)
+		return ret;
+	ret = create_vcpus(m, err);
+	if (ret)
+		return ret;
+	ret = arch_add_devices(m, err);
+	if (ret)
+		return ret;
+
+	ret = arch_load(m, err);
+	if (ret)
+		return ret;
+	env->phase(env->ctx, LKVM_PHASE_KERNEL);
+	return 0;
+}
+
+int machine_create(struct machine **out, const struct machine_env *env, struct lkvm_error *err)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	int ret;
+
+	*out = NULL;
+	if (!m)
+		return err_host(err, ENOMEM, "machine");
+	m->env = env;
+	m->cfg = env->cfg;
+	m->log = env->log;
+	m->kvm = (struct kvm)KVM_INIT;
+	bus_init(&m->ports, "port", m->log);
+	bus_init(&m->mmio, "mmio", m->log);
+	irq_chip_init(&m->irq_chip, arch_set_irq, m);
+	dev_gate_init(&m->gate);
+	pthread_mutex_init(&m->run_lock, NULL);
+	pthread_cond_init(&m->run_cond, NULL);
+	m->dev_env = (struct dev_env){
+		.log = m->log,
+		.gmem = &m->gmem,
+		.loop = env->loop,
+		.gate = &m->gate,
+		.event = on_dev_event,
+		.event_ctx = m,
+	};
+
+	ret = assemble(m, err);
+	if (ret) {
+		machine_destroy(m);
+		return ret;
+	}
+	*out = m;
+	return 0;
+}
+
+void machine_destroy(struct machine *m)
+{
+	if (!m)
+		return;
+	machine_halt(m);
+	for (unsigned int i = m->n_devs; i-- > 0;)
+		dev_destroy(m->devs[i]);
+	for (unsigned int i = m->n_vcpus; i-- > 0;)
+		vcpu_destroy(&m->vcpus[i]);
+	free(m->vcpus);
+	arch_fini(m);
+	/* KVM lets go of guest memory before the memory goes. */
+	kvm_destroy(&m->kvm);
+	gmem_fini(&m->gmem);
+
+	pthread_cond_destroy(&m->run_cond);
+	pthread_mutex_destroy(&m->run_lock);
+	dev_gate_fini(&m->gate);
+	irq_chip_fini(&m->irq_chip);
+	bus_fini(&m->mmio);
+	bus_fini(&m->ports);
+	free(m);
+}
+
+int machine_start(struct machine *m, bool paused, struct lkvm_error *err)
+{
+	/* All start paused: none runs if one cannot be started. */
+	for (unsigned int i = 0; i < m->n_vcpus; i++) {
+		int ret = vcpu_start(&m->vcpus[i], true, err);
+
+		if (ret) {
+			machine_halt(m);
+			return ret;
+		}
+	}
+	if (!paused)
+		machine_resume(m);
+	return 0;
+}
+
+static void kick_all(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->n_vcpus; i++) {
+		if (m->vcpus[i].has_thread)
+			vcpu_kick(&m->vcpus[i]);
+	}
+	/* Those that wait for a device to catch up see @interrupt now. */
+	dev_gate_wake(&m->gate);
+}
+
+void machine_pause(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		atomic_store(&m->vcpus[i].pause, true);
+	kick_all(m);
+	pthread_mutex_lock(&m->run_lock);
+	for (unsigned int i = 0; i < m->n_vcpus; i++) {
+		while (m->vcpus[i].has_thread && !m->vcpus[i].parked)
+			pthread_cond_wait(&m->run_cond, &m->run_lock);
+	}
+	pthread_mutex_unlock(&m->run_lock);
+}
+
+void machine_resume(struct machine *m)
+{
+	pthread_mutex_lock(&m->run_lock);
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		atomic_store(&m->vcpus[i].pause, false);
+	pthread_cond_broadcast(&m->run_cond);
+	pthread_mutex_unlock(&m->run_lock);
+}
+
+void machine_halt(struct machine *m)
+{
+	pthread_mutex_lock(&m->run_lock);
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		atomic_store(&m->vcpus[i].stop, true);
+	pthread_cond_broadcast(&m->run_cond);
+	pthread_mutex_unlock(&m->run_lock);
+	kick_all(m);
+	for (unsigned int i = 0; i < m->n_vcpus; i++) {
+		if (m->vcpus[i].has_thread)
+			pthread_join(m->vcpus[i].thread, NULL);
+		m->vcpus[i].has_thread = false;
+	}
+}

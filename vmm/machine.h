@@ -1,0 +1,96 @@
+/*
+ * machine.h - the hardware of one boot, assembled (struct: layer 2; machine.c: layer 4).
+ *
+ * A VM (vm.c) has a life; a machine is what it runs on from one power-on to the next.
+ * A restart destroys the machine and assembles another from the same config and files,
+ * which is the only reset that cannot forget something.
+ */
+#ifndef LKVM_VMM_MACHINE_H
+#define LKVM_VMM_MACHINE_H
+
+#include <pthread.h>
+
+#include "vmm/base.h"
+#include "vmm/bus.h"
+#include "vmm/dev.h"
+#include "vmm/err.h"
+#include "vmm/gmem.h"
+#include "vmm/image.h"
+#include "vmm/irq.h"
+#include "vmm/kvm.h"
+#include "vmm/log.h"
+#include "vmm/vcpu.h"
+
+struct arch_machine;
+
+#define MACHINE_MAX_DEVS 64
+
+/* What a machine is made from and reports to; owned by the VM, outlives the machine. */
+struct machine_env {
+	const struct lkvm_config *cfg;
+	const struct log *log;
+	const struct kvm_backend *backend;
+	struct loop *loop;
+	struct console *console;
+	const struct image *kernel;
+	const struct image *initrd;
+
+	/* The end, or something a device said. Any thread, device locks may be held. */
+	void (*end)(void *ctx, enum lkvm_cause cause, u64 value, const char *detail);
+	void (*phase)(void *ctx, enum lkvm_phase phase);
+	void (*panic)(void *ctx); /* the guest says it panicked; output may follow */
+	void *ctx;
+};
+
+struct machine {
+	const struct machine_env *env;
+	const struct lkvm_config *cfg; /* env's */
+	const struct log *log;	       /* env's */
+
+	struct kvm kvm;
+	struct gmem gmem;
+	struct bus ports; /* used by x86 only */
+	struct bus mmio;
+	struct irq_chip irq_chip;
+	struct ratelimit irq_limit;
+
+	struct dev_env dev_env;
+	struct dev_gate gate;
+	struct dev *devs[MACHINE_MAX_DEVS];
+	unsigned int n_devs;
+
+	struct arch_machine *arch; /* arch/: what it must remember between its calls; NULL at first */
+
+	struct vcpu *vcpus; /* cfg->n_vcpus */
+	unsigned int n_vcpus; /* created so far */
+	_Atomic bool first_run_seen;
+	_Atomic bool ended; /* machine_end() was called */
+
+	pthread_mutex_t run_lock;
+	pthread_cond_t run_cond; /* a vCPU parked, or may go on */
+};
+
+/* Memory, interrupt controllers, vCPUs, devices, kernel and tables, registers: ready to run. */
+int machine_create(struct machine **m, const struct machine_env *env, struct lkvm_error *err);
+
+/* Ends vCPU threads first. On the loop thread, or with the loop not running. NULL is allowed. */
+void machine_destroy(struct machine *m);
+
+/* Start vCPU threads; with @paused they wait for machine_resume(). */
+int machine_start(struct machine *m, bool paused, struct lkvm_error *err);
+
+/* Returns when no vCPU is in the guest. Not from a vCPU thread. */
+void machine_pause(struct machine *m);
+void machine_resume(struct machine *m);
+
+/* Make all vCPU threads end and wait for them. Not from a vCPU thread. */
+void machine_halt(struct machine *m);
+
+/* This machine has come to its end; the first call counts. Any thread. */
+void machine_end(struct machine *m, enum lkvm_cause cause, u64 value, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
+/* For board.c: create a device and keep it. */
+int machine_add_dev(struct machine *m, const struct dev_slot *slot, struct lkvm_error *err);
+
+#endif

@@ -1,0 +1,78 @@
+#include "vmm/panic_scan.h"
+
+static const char *const panic_texts[N_PANIC_TEXTS] = {
+	[PANIC_LINE] = "Kernel panic - not syncing",
+	[PANIC_END] = "---[ end Kernel panic",
+};
+
+static void open_stamp(struct panic_scan *scan, bool need_dot)
+{
+	scan->state = SCAN_STAMP;
+	scan->need_dot = need_dot;
+}
+
+static void scan_head(struct panic_scan *scan, char c)
+{
+	if (c == ' ')
+		return;
+	scan->state = SCAN_REST;
+	if (c == '<')
+		scan->state = SCAN_LEVEL;
+	if (c == '[')
+		open_stamp(scan, false);
+	for (u8 i = 0; i < N_PANIC_TEXTS; i++) {
+		if (c == panic_texts[i][0]) {
+			scan->state = SCAN_TEXT;
+			scan->text = i;
+			scan->pos = 1;
+		}
+	}
+}
+
+int panic_scan_byte(struct panic_scan *scan, u8 byte)
+{
+	char c = (char)byte;
+	bool digit = c >= '0' && c <= '9';
+
+	if (c == '\n' || c == '\r') {
+		scan->state = SCAN_HEAD;
+		return -1;
+	}
+	switch (scan->state) {
+	case SCAN_HEAD:
+		scan_head(scan, c);
+		return -1;
+	case SCAN_LEVEL:
+		if (digit)
+			return -1;
+		if (c == '>') {
+			scan->state = SCAN_HEAD;
+			return -1;
+		}
+		break;
+	case SCAN_STAMP:
+		if (c == ']') {
+			scan->state = scan->need_dot ? SCAN_REST : SCAN_HEAD;
+			return -1;
+		}
+		if (c == '.')
+			scan->need_dot = false;
+		if (digit || c == '.' || c == ' ' || c == 'T' || c == 'C')
+			return -1;
+		break;
+	case SCAN_TEXT:
+		if (c != panic_texts[scan->text][scan->pos])
+			break;
+		if (panic_texts[scan->text][++scan->pos])
+			return -1;
+		scan->state = SCAN_REST;
+		return scan->text;
+	case SCAN_REST:
+		break;
+	}
+	/* Not what was hoped for: from here on only a time stamp can follow. */
+	scan->state = SCAN_REST;
+	if (c == '[')
+		open_stamp(scan, true);
+	return -1;
+}

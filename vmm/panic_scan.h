@@ -1,0 +1,28 @@
+/*
+ * panic_scan.h - find Linux's panic messages in console output, byte by byte (layer 0).
+ *
+ * A text counts where printk puts one: at the start of a line, or after printk's own
+ * prefix ("<0>", "[    1.234567]", "[    T1]"). A time stamp is taken in the middle of a
+ * line as well, since a panic interrupts whatever a prompt or a program was printing;
+ * other words before the text, as in a command that a user types, make it not count. What
+ * a guest prints as a line of its own cannot be told from the kernel's.
+ */
+#ifndef LKVM_VMM_PANIC_SCAN_H
+#define LKVM_VMM_PANIC_SCAN_H
+
+#include "vmm/base.h"
+
+/* The first and the last line of Linux's panic(). */
+enum panic_text { PANIC_LINE, PANIC_END, N_PANIC_TEXTS };
+
+/* Zero-initialised at the start of the output; how it was cut into pieces does not matter. */
+struct panic_scan {
+	enum { SCAN_HEAD, SCAN_LEVEL, SCAN_STAMP, SCAN_TEXT, SCAN_REST } state;
+	bool need_dot; /* SCAN_STAMP: "[1]" is no time stamp */
+	u8 text, pos;  /* SCAN_TEXT */
+};
+
+/* The enum panic_text that @byte completes, or -1. */
+int panic_scan_byte(struct panic_scan *scan, u8 byte);
+
+#endif

@@ -1,0 +1,353 @@
+#include "vmm/vcpu.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "linux-uapi/kvm.h"
+#include "vmm/arch.h"
+#include "vmm/machine.h"
+#include "vmm/thread.h"
+
+/* Blocked in every thread, so it never reaches a handler or the default action. */
+#define KICK_SIGNAL SIGRTMIN
+
+int vcpu_create(struct vcpu *vcpu, struct machine *m, unsigned int index, struct lkvm_error *err)
+{
+	struct kvm *kvm = &m->kvm;
+	int ret, map_err = 0;
+
+	vcpu->machine = m;
+	vcpu->index = index;
+	ret = kvm_vm_ioctl(kvm, KVM_CREATE_VCPU, (unsigned long)index, err);
+	if (ret < 0)
+		return ret;
+	vcpu->fd = ret;
+	vcpu->run = kvm->be->mmap(kvm->be->ctx, vcpu->fd, kvm->run_size, &map_err);
+	if (!vcpu->run)
+		return err_host(err, map_err, "cannot map kvm_run of vCPU %u", index);
+	return 0;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	const struct kvm *kvm;
+
+	if (!vcpu->machine)
+		return;
+	kvm = &vcpu->machine->kvm;
+	if (vcpu->run)
+		kvm->be->munmap(kvm->be->ctx, vcpu->run, kvm->run_size);
+	if (vcpu->fd >= 0)
+		kvm->be->close(kvm->be->ctx, vcpu->fd);
+	vcpu->run = NULL;
+	vcpu->fd = -1;
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+	/*
+	 * In this order: the request was set before, so whoever sees @interrupt sees it too;
+	 * immediate_exit catches a thread on its way into KVM_RUN, the signal one inside.
+	 */
+	atomic_store(&vcpu->interrupt, true);
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	if (vcpu->has_thread)
+		pthread_kill(vcpu->thread, KICK_SIGNAL);
+}
+
+/* ---- exits ---------------------------------------------------------------------------- */
+
+void vcpu_note_exit(struct vcpu *vcpu, u32 reason, unsigned int size, bool write, u64 addr,
+		    u64 data)
+{
+	vcpu->last[vcpu->n_last++ % LKVM_N_LAST_EXITS] = (struct lkvm_last_exit){
+		.reason = reason,
+		.size = (u8)size,
+		.write = write,
+		.addr = addr,
+		.data = data,
+	};
+}
+
+static void wait_if_throttled(struct vcpu *vcpu, struct dev *dev)
+{
+	if (dev && atomic_load_explicit(&dev->throttled, memory_order_relaxed))
+		dev_throttle_wait(dev, &vcpu->interrupt);
+}
+
+u64 vcpu_bus_read(struct vcpu *vcpu, struct bus *bus, u64 addr, unsigned int size)
+{
+	struct dev *dev = NULL;
+	u64 val = bus_read(bus, addr, size, &dev);
+
+	wait_if_throttled(vcpu, dev);
+	return val;
+}
+
+void vcpu_bus_write(struct vcpu *vcpu, struct bus *bus, u64 addr, unsigned int size, u64 val)
+{
+	struct dev *dev = NULL;
+
+	bus_write(bus, addr, size, val, &dev);
+	wait_if_throttled(vcpu, dev);
+}
+
+static void handle_mmio(struct vcpu *vcpu, struct kvm_run *run)
+{
+	struct bus *bus = &vcpu->machine->mmio;
+	u64 addr = run->mmio.phys_addr, val;
+	u32 len = run->mmio.len;
+	u32 done = 0;
+
+	if (len > sizeof(run->mmio.data))
+		len = sizeof(run->mmio.data);
+	/*
+	 * KVM hands over up to 8 bytes of any length; a bus takes powers of two. What is left
+	 * (an access that straddled a page, say) is cut into the largest that fit.
+	 */
+	while (done < len) {
+		u32 size = len - done >= 8 ? 8 : len - done >= 4 ? 4 : len - done >= 2 ? 2 : 1;
+
+		if (run->mmio.is_write) {
+			val = 0;
+			memcpy(&val, run->mmio.data + done, size);
+			val = le64toh(val);
+			vcpu_note_exit(vcpu, KVM_EXIT_MMIO, size, true, addr + done, val);
+			vcpu_bus_write(vcpu, bus, addr + done, size, val);
+		} else {
+			val = vcpu_bus_read(vcpu, bus, addr + done, size);
+			vcpu_note_exit(vcpu, KVM_EXIT_MMIO, size, false, addr + done, val);
+			val = htole64(val);
+			memcpy(run->mmio.data + done, &val, size);
+		}
+		done += size;
+	}
+}
+
+static enum vcpu_action handle_internal_error(struct vcpu *vcpu, const struct kvm_run *run)
+{
+	u32 sub = run->internal.suberror;
+
+	vcpu_note_exit(vcpu, KVM_EXIT_INTERNAL_ERROR, 0, false, sub,
+		       run->internal.ndata ? run->internal.data[0] : 0);
+	machine_end(vcpu->machine, LKVM_CAUSE_INTERNAL_ERROR, sub,
+		    "vCPU %u: KVM internal error, suberror %u (%s)", vcpu->index, sub,
+		    sub == KVM_INTERNAL_ERROR_EMULATION	    ? "it cannot emulate the instruction"
+		    : sub == KVM_INTERNAL_ERROR_SIMUL_EX    ? "two exceptions at once"
+		    : sub == KVM_INTERNAL_ERROR_DELIVERY_EV ? "an event could not be delivered"
+		    : sub == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON ? "unexpected hardware exit"
+								       : "unknown");
+	return VCPU_STOP;
+}
+
+static enum vcpu_action handle_system_event(struct vcpu *vcpu, const struct kvm_run *run)
+{
+	struct machine *m = vcpu->machine;
+	u32 type = run->system_event.type;
+
+	vcpu_note_exit(vcpu, KVM_EXIT_SYSTEM_EVENT, 0, false, type, 0);
+	switch (type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		machine_end(m, LKVM_CAUSE_POWEROFF, 0, "vCPU %u powered the machine off", vcpu->index);
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		machine_end(m, LKVM_CAUSE_RESET, 0, "vCPU %u reset the machine", vcpu->index);
+		break;
+	case KVM_SYSTEM_EVENT_CRASH:
+		machine_end(m, LKVM_CAUSE_PANIC, 0, "vCPU %u reported a crash to KVM", vcpu->index);
+		break;
+	default:
+		machine_end(m, LKVM_CAUSE_INTERNAL_ERROR, type,
+			    "vCPU %u: KVM system event %u, which lkvm does not know", vcpu->index,
+			    type);
+	}
+	return VCPU_STOP;
+}
+
+/* KVM_RUN itself failed. Some errors pass when tried again; none may do so for ever. */
+static enum vcpu_action handle_run_error(struct vcpu *vcpu, int code)
+{
+	struct machine *m = vcpu->machine;
+
+	if (code == EINTR)
+		return VCPU_CONTINUE;
+	vcpu_note_exit(vcpu, KVM_EXIT_UNKNOWN, 0, false, (u64)code, 0);
+	/* EAGAIN: a CPU that waited to be started was. EFAULT: guest memory could not be reached. */
+	if (code == EAGAIN || code == EFAULT) {
+		if (++vcpu->n_stuck < VCPU_MAX_STUCK)
+			return VCPU_CONTINUE;
+		machine_end(m, LKVM_CAUSE_INTERNAL_ERROR, (u64)code,
+			    "vCPU %u makes no progress: KVM_RUN failed %u times in a row (%s)",
+			    vcpu->index, vcpu->n_stuck, strerrorname_np(code));
+		return VCPU_STOP;
+	}
+	machine_end(m, LKVM_CAUSE_HOST_ERROR, (u64)code, "vCPU %u: KVM_RUN failed (%s)", vcpu->index,
+		    strerrorname_np(code));
+	return VCPU_STOP;
+}
+
+enum vcpu_action vcpu_handle_exit(struct vcpu *vcpu, int ret)
+{
+	struct kvm_run *run = vcpu->run;
+	enum vcpu_action action = VCPU_CONTINUE;
+	u32 reason = run->exit_reason;
+	_Atomic u64 *count;
+
+	if (ret < 0)
+		return handle_run_error(vcpu, -ret);
+	vcpu->n_stuck = 0;
+	count = &vcpu->exits[reason < LKVM_N_EXIT_REASONS ? reason : 0];
+	/* Only this thread writes it: a load and a store, no locked instruction. */
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+
+	switch (reason) {
+	case KVM_EXIT_MMIO:
+		handle_mmio(vcpu, run);
+		return VCPU_CONTINUE;
+	case KVM_EXIT_INTR:
+		return VCPU_CONTINUE;
+	case KVM_EXIT_INTERNAL_ERROR:
+		return handle_internal_error(vcpu, run);
+	case KVM_EXIT_SYSTEM_EVENT:
+		return handle_system_event(vcpu, run);
+	case KVM_EXIT_FAIL_ENTRY:
+		vcpu_note_exit(vcpu, reason, 0, false,
+			       run->fail_entry.hardware_entry_failure_reason, run->fail_entry.cpu);
+		machine_end(vcpu->machine, LKVM_CAUSE_ENTRY_FAILED,
+			    run->fail_entry.hardware_entry_failure_reason,
+			    "vCPU %u: KVM refused to enter the guest, hardware reason 0x%llx",
+			    vcpu->index,
+			    (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+		return VCPU_STOP;
+	}
+	if (arch_handle_exit(vcpu, &action) == -ENOSYS) {
+		vcpu_note_exit(vcpu, reason, 0, false, 0, 0);
+		machine_end(vcpu->machine, LKVM_CAUSE_INTERNAL_ERROR, reason,
+			    "vCPU %u: KVM exit reason %u, which lkvm does not know", vcpu->index, reason);
+		return VCPU_STOP;
+	}
+	return action;
+}
+
+/* ---- the thread ------------------------------------------------------------------------ */
+
+/* Let the kick signal, and nothing else, end KVM_RUN. */
+static int set_signal_mask(struct vcpu *vcpu, struct lkvm_error *err)
+{
+	struct {
+		struct kvm_signal_mask head;
+		u8 set[8]; /* the kernel's sigset: bit n-1 is signal n */
+	} arg = { .head.len = sizeof(arg.set) };
+
+	put_le64(arg.set, ~BIT(KICK_SIGNAL - 1));
+	_Static_assert(offsetof(__typeof__(arg), set) == offsetof(struct kvm_signal_mask, sigset),
+		       "the set follows its length");
+	return kvm_fd_ioctl(&vcpu->machine->kvm, vcpu->fd, KVM_SET_SIGNAL_MASK, &arg, err);
+}
+
+static void drain_kicks(struct vcpu *vcpu)
+{
+	const struct timespec now = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, KICK_SIGNAL);
+	while (sigtimedwait(&set, NULL, &now) > 0)
+		;
+	(void)vcpu;
+}
+
+/* Mark the thread parked and wait while a pause is asked for. run_lock is held. */
+static void park(struct vcpu *vcpu)
+{
+	struct machine *m = vcpu->machine;
+
+	vcpu->parked = true;
+	pthread_cond_broadcast(&m->run_cond);
+	while (atomic_load(&vcpu->pause) && !atomic_load(&vcpu->stop))
+		pthread_cond_wait(&m->run_cond, &m->run_lock);
+	vcpu->parked = false;
+}
+
+/*
+ * KVM_RUN was interrupted: look why. Clearing comes before looking, so a kick that arrives
+ * meanwhile leaves its mark on the next KVM_RUN. False: end the thread.
+ */
+static bool attend(struct vcpu *vcpu)
+{
+	struct machine *m = vcpu->machine;
+
+	atomic_store(&vcpu->interrupt, false);
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	drain_kicks(vcpu);
+	if (atomic_load(&vcpu->pause) && !atomic_load(&vcpu->stop)) {
+		arch_vcpu_paused(vcpu);
+		pthread_mutex_lock(&m->run_lock);
+		park(vcpu);
+		pthread_mutex_unlock(&m->run_lock);
+	}
+	return !atomic_load(&vcpu->stop);
+}
+
+static void run_guest(struct vcpu *vcpu)
+{
+	struct machine *m = vcpu->machine;
+	const struct kvm_backend *be = m->kvm.be;
+
+	if (!atomic_exchange(&m->first_run_seen, true))
+		m->env->phase(m->env->ctx, LKVM_PHASE_FIRST_RUN);
+	/*
+	 * Requests are looked at after EINTR only: a kick sets immediate_exit, with which KVM_RUN
+	 * completes the access in flight and returns at once, so a parked vCPU's state is whole.
+	 */
+	for (;;) {
+		int ret = be->ioctl(be->ctx, vcpu->fd, KVM_RUN, 0);
+
+		if (ret == -EINTR) {
+			if (!attend(vcpu))
+				return;
+		} else if (vcpu_handle_exit(vcpu, ret) == VCPU_STOP) {
+			return;
+		}
+	}
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	struct machine *m = vcpu->machine;
+	struct lkvm_error err = { 0 };
+
+	pthread_mutex_lock(&m->run_lock);
+	park(vcpu);
+	pthread_mutex_unlock(&m->run_lock);
+
+	if (atomic_load(&vcpu->stop))
+		;
+	else if (set_signal_mask(vcpu, &err) < 0)
+		machine_end(m, LKVM_CAUSE_HOST_ERROR, (u64)-err.code, "vCPU %u: %s", vcpu->index, err.msg);
+	else
+		run_guest(vcpu);
+
+	pthread_mutex_lock(&m->run_lock);
+	vcpu->parked = true;
+	pthread_cond_broadcast(&m->run_cond);
+	pthread_mutex_unlock(&m->run_lock);
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *vcpu, bool paused, struct lkvm_error *err)
+{
+	char name[16];
+	int ret;
+
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	atomic_store(&vcpu->pause, paused);
+	ret = thread_start(&vcpu->thread, name, vcpu_thread, vcpu, err);
+	vcpu->has_thread = !ret;
+	return ret;
+}

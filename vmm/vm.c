@@ -1,0 +1,650 @@
+/*
+ * vm.c - the life of a VM, and the public API (include/lkvm.h).
+ *
+ *	CREATED -> RUNNING <-> PAUSED -> STOPPED
+ *
+ * The caller's threads build, start, pause and resume. Everything that ends or
+ * restarts a machine happens on the loop thread: whoever sees an end (a vCPU, a device, a
+ * timer, the console, the caller) only notes the cause and posts work to it.
+ *
+ * Locks: control -> lock -> those of dev.h. @control serialises what changes the
+ * machine's life and is held while vCPUs are waited for, so never take it on a vCPU
+ * thread; @lock guards the notes and is held for a few instructions.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/arch.h"
+#include "vmm/config.h"
+#include "vmm/console.h"
+#include "vmm/elf.h"
+#include "vmm/machine.h"
+#include "vmm/result.h"
+#include "vmm/thread.h"
+#include "vmm/vm.h"
+
+/* After a panic was reported: end once the console is this quiet, or after this long. */
+#define PANIC_QUIET_NS (500 * NSEC_PER_MSEC)
+#define PANIC_LIMIT_NS (5 * NSEC_PER_SEC)
+#define PANIC_TICK_NS  (50 * NSEC_PER_MSEC)
+
+struct vm_end {
+	enum lkvm_cause cause;
+	u64 value;
+	char detail[sizeof(((struct lkvm_result *)0)->detail)];
+};
+
+struct lkvm_vm {
+	struct lkvm_config cfg;
+	struct log log;
+	struct image kernel, initrd;
+	struct loop *loop;
+	struct console *console;
+	struct machine_env env;
+	int stopped_fd;
+
+	pthread_t thread;
+	bool has_thread;
+
+	pthread_mutex_t control;
+	struct machine *machine; /* under @control */
+
+	pthread_mutex_t lock;
+	pthread_cond_t cond; /* state changed */
+	enum lkvm_state state;
+	struct vm_end end;
+	bool panicked; /* a panic was reported: resets that follow are part of it */
+	u64 panic_ns;
+	u64 phase_ns[LKVM_N_PHASES];
+	unsigned int n_boots;
+	bool finishing; /* under @control: the last steps were begun */
+
+	/* Of machines that are gone; the running one's are added on asking. */
+	u64 exits[LKVM_N_EXIT_REASONS];
+	u64 unclaimed;
+
+	struct lkvm_vcpu_state *post_mortem; /* n_vcpus, or NULL */
+
+	struct loop_work start_work, end_work, panic_work;
+	struct loop_timer timeout, idle, panic_tick;
+};
+
+/* ---- notes: any thread -------------------------------------------------------------- */
+
+static void note_phase(void *ctx, enum lkvm_phase phase)
+{
+	struct lkvm_vm *vm = ctx;
+
+	pthread_mutex_lock(&vm->lock);
+	if (!vm->phase_ns[phase])
+		vm->phase_ns[phase] = clock_ns();
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* A reset that will be followed by a restart gives way to any other cause that comes first. */
+static bool may_replace(const struct lkvm_vm *vm)
+{
+	return vm->end.cause == LKVM_CAUSE_NONE ||
+	       (vm->end.cause == LKVM_CAUSE_RESET && vm->cfg.on_reboot == LKVM_ON_REBOOT_RESTART);
+}
+
+static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *detail)
+{
+	struct lkvm_vm *vm = ctx;
+
+	pthread_mutex_lock(&vm->lock);
+	if (may_replace(vm)) {
+		/* How a panicking kernel leaves the stage is not news. */
+		if (vm->panicked && (cause == LKVM_CAUSE_RESET || cause == LKVM_CAUSE_TRIPLE_FAULT ||
+				     cause == LKVM_CAUSE_POWEROFF)) {
+			cause = LKVM_CAUSE_PANIC;
+			value = 0;
+			detail = "the guest's kernel panicked";
+		}
+		vm->end.cause = cause;
+		vm->end.value = value;
+		snprintf(vm->end.detail, sizeof(vm->end.detail), "%s", detail);
+		vm->phase_ns[LKVM_PHASE_END] = clock_ns();
+	}
+	pthread_mutex_unlock(&vm->lock);
+	loop_post(vm->loop, &vm->end_work);
+}
+
+static void note_panic(void *ctx)
+{
+	struct lkvm_vm *vm = ctx;
+
+	pthread_mutex_lock(&vm->lock);
+	if (!vm->panicked) {
+		vm->panicked = true;
+		vm->panic_ns = loop_now(vm->loop);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	loop_post(vm->loop, &vm->panic_work);
+}
+
+static void set_state(struct lkvm_vm *vm, enum lkvm_state state)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->state = state;
+	pthread_cond_broadcast(&vm->cond);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+enum lkvm_state lkvm_vm_state(const struct lkvm_vm *cvm)
+{
+	struct lkvm_vm *vm = (struct lkvm_vm *)cvm;
+	enum lkvm_state state;
+
+	pthread_mutex_lock(&vm->lock);
+	state = vm->state;
+	pthread_mutex_unlock(&vm->lock);
+	return state;
+}
+
+/* ---- loop thread: ends and restarts ------------------------------------------------- */
+
+static void add_counts(struct lkvm_vm *vm)
+{
+	const struct machine *m = vm->machine;
+
+	pthread_mutex_lock(&vm->lock);
+	for (unsigned int i = 0; m && i < m->n_vcpus; i++) {
+		for (unsigned int r = 0; r < LKVM_N_EXIT_REASONS; r++)
+			vm->exits[r] += atomic_load_explicit(&m->vcpus[i].exits[r],
+							     memory_order_relaxed);
+	}
+	if (m)
+		vm->unclaimed += atomic_load(&m->ports.n_unclaimed) + atomic_load(&m->mmio.n_unclaimed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static void drop_machine(struct lkvm_vm *vm)
+{
+	add_counts(vm);
+	machine_destroy(vm->machine);
+	vm->machine = NULL;
+}
+
+static void vcpu_post_mortem(struct lkvm_vm *vm, struct vcpu *vcpu, struct lkvm_vcpu_state *state)
+{
+	u64 n = min_u64(vcpu->n_last, LKVM_N_LAST_EXITS), pc = 0;
+
+	for (u64 i = 0; i < n; i++)
+		state->exits[i] = vcpu->last[(vcpu->n_last - n + i) % LKVM_N_LAST_EXITS];
+	state->n_exits = (unsigned int)n;
+	if (arch_get_regs(vcpu, state, &pc)) {
+		state->n_regs = 0;
+		snprintf(state->symbol_note, sizeof(state->symbol_note),
+			 "the registers could not be read");
+	} else if (!elf_is_elf(&vm->kernel)) {
+		snprintf(state->symbol_note, sizeof(state->symbol_note),
+			 "the kernel is no ELF file with symbols, and where it put itself (KASLR offset) "
+			 "is unknown");
+	} else if (elf_symbol(&vm->kernel, pc, state->symbol, sizeof(state->symbol))) {
+		snprintf(state->symbol_note, sizeof(state->symbol_note), "%.*s",
+			 (int)sizeof(state->symbol_note) - 1, state->symbol);
+		state->symbol[0] = 0;
+	}
+}
+
+static void post_mortem(struct lkvm_vm *vm)
+{
+	struct machine *m = vm->machine;
+
+	vm->post_mortem = calloc(m->n_vcpus, sizeof(*vm->post_mortem));
+	if (!vm->post_mortem) {
+		log_warn(&vm->log, "no memory for a post mortem of %u vCPUs", m->n_vcpus);
+		return;
+	}
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		vcpu_post_mortem(vm, &m->vcpus[i], &vm->post_mortem[i]);
+}
+
+/* The console has delivered all it can: the last step of a life. */
+static void on_drained(void *ctx)
+{
+	struct lkvm_vm *vm = ctx;
+	u64 one = 1;
+	ssize_t n;
+
+	set_state(vm, LKVM_STATE_STOPPED);
+	n = write(vm->stopped_fd, &one, sizeof(one));
+	(void)n;
+	loop_stop(vm->loop);
+}
+
+static void stop_timers(struct lkvm_vm *vm)
+{
+	loop_timer_set(vm->loop, &vm->timeout, 0);
+	loop_timer_set(vm->loop, &vm->idle, 0);
+	loop_timer_set(vm->loop, &vm->panic_tick, 0);
+}
+
+/* @control is held. */
+static void finish(struct lkvm_vm *vm)
+{
+	vm->finishing = true;
+	stop_timers(vm);
+	if (vm->machine) {
+		machine_halt(vm->machine);
+		if (result_wants_post_mortem(vm->end.cause))
+			post_mortem(vm);
+		drop_machine(vm);
+	}
+	console_drain(vm->console, on_drained, vm);
+}
+
+/* @control is held. Boot again from the files, on a machine that has seen nothing. */
+static void restart(struct lkvm_vm *vm)
+{
+	struct lkvm_error err = { 0 };
+	bool paused = lkvm_vm_state(vm) == LKVM_STATE_PAUSED;
+
+	drop_machine(vm);
+	log_info(&vm->log, "reset: booting again");
+	if (machine_create(&vm->machine, &vm->env, &err) || machine_start(vm->machine, paused, &err)) {
+		char detail[sizeof(err.msg)];
+
+		snprintf(detail, sizeof(detail), "%s", err.msg);
+		note_end(vm, LKVM_CAUSE_HOST_ERROR, (u64)-err.code, detail);
+		return;
+	}
+	pthread_mutex_lock(&vm->lock);
+	vm->n_boots++;
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static void on_end(struct loop_work *work)
+{
+	struct lkvm_vm *vm = container_of(work, struct lkvm_vm, end_work);
+	bool again = false, over;
+
+	pthread_mutex_lock(&vm->control);
+	pthread_mutex_lock(&vm->lock);
+	/* Late ends of a machine that is gone come here too. */
+	over = vm->finishing || vm->end.cause == LKVM_CAUSE_NONE;
+	if (!over && vm->end.cause == LKVM_CAUSE_RESET &&
+	    vm->cfg.on_reboot == LKVM_ON_REBOOT_RESTART) {
+		vm->end = (struct vm_end){ 0 };
+		vm->phase_ns[LKVM_PHASE_END] = 0;
+		again = true;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	if (again)
+		restart(vm);
+	else if (!over)
+		finish(vm);
+	pthread_mutex_unlock(&vm->control);
+}
+
+static void on_timeout(struct loop_timer *timer)
+{
+	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, timeout);
+	char detail[80];
+
+	snprintf(detail, sizeof(detail), "still running after %.3f s",
+		 (double)vm->cfg.timeout_ns / (double)NSEC_PER_SEC);
+	note_end(vm, LKVM_CAUSE_TIMEOUT, 0, detail);
+}
+
+static void on_idle(struct loop_timer *timer)
+{
+	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, idle);
+	u64 now = clock_ns(), quiet_since;
+	struct console_stats stats;
+	char detail[80];
+
+	console_get_stats(vm->console, &stats);
+	pthread_mutex_lock(&vm->lock);
+	quiet_since = max_u64(stats.last_byte_ns, vm->phase_ns[LKVM_PHASE_FIRST_RUN]);
+	/* A paused guest cannot speak. */
+	if (vm->state == LKVM_STATE_PAUSED || !quiet_since)
+		quiet_since = now;
+	pthread_mutex_unlock(&vm->lock);
+	if (now - quiet_since < vm->cfg.idle_timeout_ns) {
+		loop_timer_set(vm->loop, timer, quiet_since + vm->cfg.idle_timeout_ns);
+		return;
+	}
+	snprintf(detail, sizeof(detail), "no console output for %.3f s",
+		 (double)vm->cfg.idle_timeout_ns / (double)NSEC_PER_SEC);
+	note_end(vm, LKVM_CAUSE_IDLE_TIMEOUT, 0, detail);
+}
+
+/* A panicking kernel still has its stack trace to print: let it finish. */
+static void on_panic_tick(struct loop_timer *timer)
+{
+	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, panic_tick);
+	u64 now = clock_ns();
+	struct console_stats stats;
+
+	console_get_stats(vm->console, &stats);
+	if (now - vm->panic_ns < PANIC_LIMIT_NS &&
+	    now - max_u64(stats.last_byte_ns, vm->panic_ns) < PANIC_QUIET_NS)
+		loop_timer_set(vm->loop, timer, now + PANIC_TICK_NS);
+	else
+		note_end(vm, LKVM_CAUSE_PANIC, 0, "the guest's kernel panicked");
+}
+
+static void on_panic(struct loop_work *work)
+{
+	struct lkvm_vm *vm = container_of(work, struct lkvm_vm, panic_work);
+
+	if (!vm->panic_tick.deadline)
+		loop_timer_set(vm->loop, &vm->panic_tick, clock_ns() + PANIC_TICK_NS);
+}
+
+static void on_panic_end(void *ctx)
+{
+	note_end(ctx, LKVM_CAUSE_PANIC, 0, "the guest's kernel panicked");
+}
+
+static void on_escape(void *ctx)
+{
+	note_end(ctx, LKVM_CAUSE_USER, 0, "ended from its console");
+}
+
+/* The first work of the loop thread. */
+static void on_start(struct loop_work *work)
+{
+	struct lkvm_vm *vm = container_of(work, struct lkvm_vm, start_work);
+	struct lkvm_error err = { 0 };
+	u64 now = clock_ns();
+
+	if (console_start(vm->console, &err))
+		note_end(vm, LKVM_CAUSE_HOST_ERROR, (u64)-err.code, err.msg);
+	if (vm->cfg.timeout_ns)
+		loop_timer_set(vm->loop, &vm->timeout, now + vm->cfg.timeout_ns);
+	if (vm->cfg.idle_timeout_ns)
+		loop_timer_set(vm->loop, &vm->idle, now + vm->cfg.idle_timeout_ns);
+}
+
+static void *loop_thread(void *arg)
+{
+	struct lkvm_vm *vm = arg;
+	struct lkvm_error err = { 0 };
+
+	if (loop_run(vm->loop, &err)) {
+		/* Without a loop nobody else would end it: do so here, with what can still be done. */
+		note_end(vm, LKVM_CAUSE_HOST_ERROR, (u64)-err.code, err.msg);
+		pthread_mutex_lock(&vm->control);
+		stop_timers(vm);
+		if (vm->machine)
+			drop_machine(vm);
+		console_flush(vm->console);
+		pthread_mutex_unlock(&vm->control);
+		on_drained(vm);
+	}
+	return NULL;
+}
+
+/* ---- the API ------------------------------------------------------------------------ */
+
+static const struct console_ops console_ops = {
+	.panic_line = note_panic,
+	.panic_end = on_panic_end,
+	.escape = on_escape,
+};
+
+static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct lkvm_error *err)
+{
+	int ret;
+
+	ret = image_open(&vm->kernel, "kernel", vm->cfg.kernel, err);
+	if (ret)
+		return ret;
+	ret = image_open(&vm->initrd, "initrd", vm->cfg.initrd, err);
+	if (ret)
+		return ret;
+	vm->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->stopped_fd < 0)
+		return err_host(err, errno, "eventfd");
+	ret = loop_create(&vm->loop, LOOP_AUTO, err);
+	if (ret)
+		return ret;
+	ret = console_create(&vm->console, &vm->cfg.console, !vm->cfg.no_console_panic, vm->loop,
+			     &vm->log, &console_ops, vm, err);
+	if (ret)
+		return ret;
+	vm->env = (struct machine_env){
+		.cfg = &vm->cfg,
+		.log = &vm->log,
+		.backend = backend,
+		.loop = vm->loop,
+		.console = vm->console,
+		.kernel = &vm->kernel,
+		.initrd = &vm->initrd,
+		.end = note_end,
+		.phase = note_phase,
+		.panic = note_panic,
+		.ctx = vm,
+	};
+	return machine_create(&vm->machine, &vm->env, err);
+}
+
+int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cfg,
+		 struct lkvm_vm **out, struct lkvm_error *err)
+{
+	u64 start = clock_ns();
+	struct lkvm_vm *vm;
+	pthread_condattr_t attr;
+	int ret;
+
+	*out = NULL;
+	ret = lkvm_config_validate(cfg, err);
+	if (ret)
+		return ret;
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return err_host(err, ENOMEM, "virtual machine");
+	vm->cfg = *cfg;
+	config_default_name(&vm->cfg);
+	vm->log = (struct log){ cfg->log, cfg->log_ctx, cfg->log_level };
+	vm->kernel = vm->initrd = (struct image)IMAGE_NONE;
+	vm->stopped_fd = -1;
+	vm->n_boots = 1;
+	vm->phase_ns[LKVM_PHASE_START] = start;
+	pthread_mutex_init(&vm->control, NULL);
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&vm->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	vm->start_work.fn = on_start;
+	vm->end_work.fn = on_end;
+	vm->panic_work.fn = on_panic;
+	vm->timeout.fn = on_timeout;
+	vm->idle.fn = on_idle;
+	vm->panic_tick.fn = on_panic_tick;
+
+	ret = build(vm, backend, err);
+	if (ret) {
+		lkvm_vm_destroy(vm);
+		return ret;
+	}
+	*out = vm;
+	return 0;
+}
+
+int lkvm_vm_create(const struct lkvm_config *cfg, struct lkvm_vm **vm, struct lkvm_error *err)
+{
+	return vm_create_on(kvm_default_backend(), cfg, vm, err);
+}
+
+static int start(struct lkvm_vm *vm, struct lkvm_error *err)
+{
+	int ret;
+
+	if (lkvm_vm_state(vm) != LKVM_STATE_CREATED)
+		return err_input(err, "the machine was started before");
+	loop_post(vm->loop, &vm->start_work);
+	ret = thread_start(&vm->thread, "lkvm-loop", loop_thread, vm, err);
+	if (ret)
+		return ret;
+	vm->has_thread = true;
+	set_state(vm, LKVM_STATE_RUNNING);
+	ret = machine_start(vm->machine, false, err);
+	if (ret)
+		note_end(vm, LKVM_CAUSE_HOST_ERROR, (u64)-ret, "vCPU threads could not be started");
+	return ret;
+}
+
+int lkvm_vm_start(struct lkvm_vm *vm, struct lkvm_error *err)
+{
+	int ret;
+
+	/* While @control is held the loop thread neither ends nor restarts the machine. */
+	pthread_mutex_lock(&vm->control);
+	ret = start(vm, err);
+	pthread_mutex_unlock(&vm->control);
+	return ret;
+}
+
+int lkvm_vm_pause(struct lkvm_vm *vm)
+{
+	int ret = -EINVAL;
+
+	pthread_mutex_lock(&vm->control);
+	if (lkvm_vm_state(vm) == LKVM_STATE_RUNNING && vm->machine) {
+		machine_pause(vm->machine);
+		set_state(vm, LKVM_STATE_PAUSED);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&vm->control);
+	return ret;
+}
+
+int lkvm_vm_resume(struct lkvm_vm *vm)
+{
+	int ret = -EINVAL;
+
+	pthread_mutex_lock(&vm->control);
+	if (lkvm_vm_state(vm) == LKVM_STATE_PAUSED && vm->machine) {
+		set_state(vm, LKVM_STATE_RUNNING);
+		machine_resume(vm->machine);
+		if (vm->cfg.idle_timeout_ns)
+			loop_timer_set(vm->loop, &vm->idle, clock_ns() + vm->cfg.idle_timeout_ns);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&vm->control);
+	return ret;
+}
+
+int lkvm_vm_stop(struct lkvm_vm *vm)
+{
+	note_end(vm, LKVM_CAUSE_USER, 0, "ended by its owner");
+	pthread_mutex_lock(&vm->control);
+	if (!vm->has_thread && lkvm_vm_state(vm) == LKVM_STATE_CREATED)
+		on_drained(vm);
+	pthread_mutex_unlock(&vm->control);
+	return 0;
+}
+
+int lkvm_vm_wait(struct lkvm_vm *vm, int timeout_ms)
+{
+	u64 deadline = clock_ns() + (u64)(timeout_ms < 0 ? 0 : timeout_ms) * NSEC_PER_MSEC;
+	struct timespec ts = { .tv_sec = (time_t)(deadline / NSEC_PER_SEC),
+			       .tv_nsec = (long)(deadline % NSEC_PER_SEC) };
+	int ret = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state == LKVM_STATE_CREATED)
+		ret = EINVAL;
+	while (!ret && vm->state != LKVM_STATE_STOPPED) {
+		if (timeout_ms < 0)
+			pthread_cond_wait(&vm->cond, &vm->lock);
+		else
+			ret = pthread_cond_timedwait(&vm->cond, &vm->lock, &ts);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return -ret;
+}
+
+int lkvm_vm_stopped_fd(const struct lkvm_vm *vm)
+{
+	return vm->stopped_fd;
+}
+
+const struct lkvm_config *lkvm_vm_config(const struct lkvm_vm *vm)
+{
+	return &vm->cfg;
+}
+
+int lkvm_vm_result(struct lkvm_vm *vm, struct lkvm_result *res)
+{
+	struct console_stats stats;
+
+	console_get_stats(vm->console, &stats);
+	pthread_mutex_lock(&vm->control);
+	pthread_mutex_lock(&vm->lock);
+	*res = (struct lkvm_result){
+		.cause = vm->end.cause,
+		.exit_status = result_exit_status(vm->end.cause, vm->end.value),
+		.n_vcpus = vm->cfg.n_vcpus,
+		.n_boots = vm->n_boots,
+		.unclaimed_accesses = vm->unclaimed,
+		.console_bytes = stats.bytes_out,
+		.console_lost = stats.bytes_lost,
+	};
+	if (vm->end.cause == LKVM_CAUSE_VERDICT)
+		res->verdict = vm->end.value;
+	if (vm->end.cause == LKVM_CAUSE_HOST_ERROR)
+		res->host_error = -(int)vm->end.value;
+	memcpy(res->phase_ns, vm->phase_ns, sizeof(res->phase_ns));
+	res->phase_ns[LKVM_PHASE_FIRST_CONSOLE] = stats.first_byte_ns;
+	memcpy(res->exits, vm->exits, sizeof(res->exits));
+	snprintf(res->detail, sizeof(res->detail), "%s", vm->end.detail);
+	for (unsigned int i = 0; vm->machine && i < vm->machine->n_vcpus; i++) {
+		for (unsigned int r = 0; r < LKVM_N_EXIT_REASONS; r++)
+			res->exits[r] += atomic_load_explicit(&vm->machine->vcpus[i].exits[r],
+							      memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	pthread_mutex_unlock(&vm->control);
+	return 0;
+}
+
+int lkvm_vm_vcpu_state(struct lkvm_vm *vm, unsigned int index, struct lkvm_vcpu_state *state)
+{
+	*state = (struct lkvm_vcpu_state){ 0 };
+	if (lkvm_vm_state(vm) != LKVM_STATE_STOPPED)
+		return -EINVAL;
+	if (index >= vm->cfg.n_vcpus)
+		return -ENOENT;
+	if (vm->post_mortem)
+		*state = vm->post_mortem[index];
+	return 0;
+}
+
+long lkvm_vm_console_write(struct lkvm_vm *vm, const void *data, size_t len)
+{
+	return (long)console_push_input(vm->console, data, len);
+}
+
+void lkvm_vm_destroy(struct lkvm_vm *vm)
+{
+	if (!vm)
+		return;
+	if (vm->has_thread) {
+		lkvm_vm_stop(vm);
+		pthread_join(vm->thread, NULL);
+	}
+	machine_destroy(vm->machine);
+	console_destroy(vm->console);
+	loop_destroy(vm->loop);
+	if (vm->stopped_fd >= 0)
+		close(vm->stopped_fd);
+	image_close(&vm->initrd);
+	image_close(&vm->kernel);
+	free(vm->post_mortem);
+	pthread_cond_destroy(&vm->cond);
+	pthread_mutex_destroy(&vm->lock);
+	pthread_mutex_destroy(&vm->control);
+	free(vm);
+}
