@@ -9,9 +9,10 @@
  * transmitter shows itself busy, which is enough for a driver that looks; and before
  * anything of a driver that does not look could be lost, its vCPU waits (dev_throttle).
  *
- * Input stays in the console until the guest listens: a driver's start-up (FIFO reset,
- * reads of RBR with interrupts off) would otherwise eat what was piped in beforehand. It
- * listens when the receive interrupt is enabled or when it keeps polling LSR.
+ * Input stays on the line until the guest listens, that is, enables the receive
+ * interrupt or keeps polling LSR: the reads of RBR of a driver's start-up would otherwise eat
+ * what was piped in beforehand. The FIFO resets would as well (Linux enables the FIFO after
+ * the interrupt, which empties it), so they send back to the line what came from it.
  */
 #include "devices/classes.h"
 #include "vmm/console.h"
@@ -63,22 +64,49 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 /* So many reads of LSR with nothing sent in between are a driver that waits for input. */
 #define POLLS_TO_LISTEN 32
 
+struct fifo {
+	u8 bytes[FIFO_SIZE];
+	u8 head, n;
+};
+
 struct uart16550 {
 	struct dev dev;
 	u8 ier, fcr, lcr, mcr, scr, dll, dlm;
-	u8 msr_delta;  /* the low half of MSR */
-	bool overrun;  /* LSR.OE */
-	bool rts_used; /* the driver raised RTS at some time */
-	bool tx_busy;  /* the console is nearly full */
-	bool thri;     /* the transmitter interrupt is pending, enabled or not */
-	u8 n_polls;    /* up to POLLS_TO_LISTEN */
-	u8 rx[FIFO_SIZE];
-	u8 rx_head, n_rx;
+	u8 msr_delta;	    /* the low half of MSR */
+	bool overrun;	    /* LSR.OE */
+	bool rts_used;	    /* the driver raised RTS at some time */
+	bool tx_busy;	    /* the console is nearly full */
+	bool thri;	    /* the transmitter interrupt is pending, enabled or not */
+	u8 n_polls;	    /* up to POLLS_TO_LISTEN */
+	struct fifo looped; /* in the receiver, from loopback */
+	struct fifo line;   /* from the console; the first @n_arrived are in the receiver */
+	u8 n_arrived;
 };
 
 static struct uart16550 *to_uart(struct dev *dev)
 {
 	return container_of(dev, struct uart16550, dev);
+}
+
+/* The callers make sure that there is room, or a byte. */
+static void fifo_push(struct fifo *fifo, u8 byte)
+{
+	fifo->bytes[(fifo->head + fifo->n++) % FIFO_SIZE] = byte;
+}
+
+static u8 fifo_pop(struct fifo *fifo)
+{
+	u8 byte = fifo->bytes[fifo->head];
+
+	fifo->head = (u8)((fifo->head + 1) % FIFO_SIZE);
+	fifo->n--;
+	return byte;
+}
+
+/* Bytes in the receiver; at most rx_size(). */
+static unsigned int rx_level(const struct uart16550 *uart)
+{
+	return uart->looped.n + uart->n_arrived;
 }
 
 /* ---- interrupts --------------------------------------------------------------------- */
@@ -95,8 +123,8 @@ static u8 pending(const struct uart16550 *uart)
 {
 	if ((uart->ier & IER_RLSI) && uart->overrun)
 		return IIR_RLSI;
-	if ((uart->ier & IER_RDI) && uart->n_rx)
-		return uart->n_rx >= rx_trigger(uart) ? IIR_RDI : IIR_CTI;
+	if ((uart->ier & IER_RDI) && rx_level(uart))
+		return rx_level(uart) >= rx_trigger(uart) ? IIR_RDI : IIR_CTI;
 	if ((uart->ier & IER_THRI) && uart->thri)
 		return IIR_THRI;
 	if ((uart->ier & IER_MSI) && uart->msr_delta)
@@ -123,45 +151,51 @@ static u8 rx_size(const struct uart16550 *uart)
 	return uart->fcr & FCR_ENABLE ? FIFO_SIZE : 1;
 }
 
-static void rx_push(struct uart16550 *uart, u8 byte)
+/* The driver wants input, and neither loopback nor its RTS keeps it away. */
+static bool rx_open(const struct uart16550 *uart)
 {
-	if (uart->n_rx == rx_size(uart)) {
-		uart->overrun = true;
-		return;
-	}
-	uart->rx[(uart->rx_head + uart->n_rx++) % FIFO_SIZE] = byte;
+	bool listens = (uart->ier & IER_RDI) || uart->n_polls == POLLS_TO_LISTEN;
+	/* Dropping RTS alone asks for a pause; never having raised it means nothing. */
+	bool pause = uart->rts_used && (uart->mcr & (MCR_DTR | MCR_RTS)) == MCR_DTR;
+
+	return listens && !pause && !(uart->mcr & MCR_LOOP);
 }
 
-/* Take from the wire what the guest is ready for. */
 static void rx_fill(struct uart16550 *uart)
 {
-	/* A driver that drops RTS alone asks for a pause; one that never raised it means nothing.
-	 */
-	bool hold = uart->rts_used && (uart->mcr & (MCR_DTR | MCR_RTS)) == MCR_DTR;
-	u8 byte, size = 0;
+	u8 byte;
 
-	/* Polling takes one at a time: a boot loader leaves the rest to what it starts. */
-	if (uart->ier & IER_RDI)
-		size = rx_size(uart);
-	else if (uart->n_polls == POLLS_TO_LISTEN)
-		size = 1;
-	if (!uart->dev.console || hold || (uart->mcr & MCR_LOOP))
+	if (!uart->dev.console || !rx_open(uart))
 		return;
-	while (uart->n_rx < size && console_get(uart->dev.console, &byte))
-		rx_push(uart, byte);
+	while (rx_level(uart) < rx_size(uart)) {
+		if (uart->n_arrived == uart->line.n) {
+			if (!console_get(uart->dev.console, &byte))
+				return;
+			fifo_push(&uart->line, byte);
+		}
+		uart->n_arrived++;
+	}
 }
 
 static u8 rx_pop(struct uart16550 *uart)
 {
 	u8 byte = 0;
 
-	if (uart->n_rx) {
-		byte = uart->rx[uart->rx_head];
-		uart->rx_head = (u8)((uart->rx_head + 1) % FIFO_SIZE);
-		uart->n_rx--;
+	if (uart->looped.n) {
+		byte = fifo_pop(&uart->looped);
+	} else if (uart->n_arrived) {
+		byte = fifo_pop(&uart->line);
+		uart->n_arrived--;
 	}
 	rx_fill(uart);
 	return byte;
+}
+
+/* What came down the line is on it again: a reset costs the guest no input. */
+static void rx_reset(struct uart16550 *uart)
+{
+	uart->looped.n = 0;
+	uart->n_arrived = 0;
 }
 
 /* ---- transmitter -------------------------------------------------------------------- */
@@ -172,11 +206,14 @@ static void tx(struct uart16550 *uart, u8 byte)
 
 	uart->n_polls = 0;
 	if (uart->mcr & MCR_LOOP) {
-		rx_push(uart, byte);
+		if (rx_level(uart) < rx_size(uart))
+			fifo_push(&uart->looped, byte);
+		else
+			uart->overrun = true;
 	} else if (con) {
 		if (console_put(con, byte))
 			dev_throttle(&uart->dev, true);
-		uart->tx_busy = console_room(con) < TX_LOW_ROOM;
+		uart->tx_busy |= console_room(con) < TX_LOW_ROOM;
 	}
 	/* Filled and emptied again in the same instant, unless the console is slow. */
 	uart->thri = !uart->tx_busy;
@@ -217,13 +254,15 @@ static void write_mcr(struct uart16550 *uart, u8 val)
 	uart->msr_delta |= changed >> 4;
 	uart->mcr = val & MCR_MASK;
 	uart->rts_used |= (val & (MCR_RTS | MCR_LOOP)) == MCR_RTS;
+	rx_fill(uart);
 }
 
 static void write_fcr(struct uart16550 *uart, u8 val)
 {
 	if (((val ^ uart->fcr) & FCR_ENABLE) || (val & FCR_RESET_RX))
-		uart->n_rx = 0;
+		rx_reset(uart);
 	uart->fcr = val & FCR_ENABLE ? val : 0;
+	rx_fill(uart);
 }
 
 static void write_ier(struct uart16550 *uart, u8 val)
@@ -232,6 +271,7 @@ static void write_ier(struct uart16550 *uart, u8 val)
 	if ((val & ~uart->ier & IER_THRI) && !uart->tx_busy)
 		uart->thri = true;
 	uart->ier = val & IER_MASK;
+	rx_fill(uart);
 }
 
 static u8 read_iir(struct uart16550 *uart)
@@ -248,12 +288,13 @@ static u8 read_lsr(struct uart16550 *uart)
 	u8 val = 0;
 
 	/* Behind a busy transmitter the guest polls for that, not for input. */
-	if (uart->n_polls < POLLS_TO_LISTEN && !uart->tx_busy)
+	if (uart->n_polls < POLLS_TO_LISTEN && !uart->tx_busy) {
 		uart->n_polls++;
-	rx_fill(uart);
+		rx_fill(uart);
+	}
 	if (!uart->tx_busy)
 		val |= LSR_THRE | LSR_TEMT;
-	if (uart->n_rx)
+	if (rx_level(uart))
 		val |= LSR_DR;
 	if (uart->overrun)
 		val |= LSR_OE;
@@ -346,8 +387,6 @@ static void uart_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64
 	(void)tag;
 	(void)size;
 	write_reg(uart, off, (u8)val);
-	/* This may be what starts listening. */
-	rx_fill(uart);
 	update_irq(uart);
 }
 

@@ -127,7 +127,7 @@ static json_t *of_vm(const struct lkvm_config *cfg, struct lkvm_vm *vm)
 	struct lkvm_result res;
 
 	lkvm_vm_result(vm, &res);
-	return json_pack("{s:s, s:s, s:i, s:o, s:s, s:i, s:i, s:o, s:o, s:o, s:{s:o, s:o}, s:o}",
+	return json_pack("{s:s, s:s, s:i, s:o, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}",
 			 "name", lkvm_vm_config(vm)->name[0] ? lkvm_vm_config(vm)->name : cfg->name,
 			 "cause", lkvm_cause_name(res.cause),
 			 "exit_status", res.exit_status,
@@ -135,6 +135,7 @@ static json_t *of_vm(const struct lkvm_config *cfg, struct lkvm_vm *vm)
 			 "detail", res.detail,
 			 "cpus", (int)res.n_vcpus,
 			 "boots", (int)res.n_boots,
+			 "start_monotonic_ns", number(res.phase_ns[LKVM_PHASE_START]),
 			 "phases_ms", phases(&res),
 			 "exits", exits(&res),
 			 "unclaimed_accesses", number(res.unclaimed_accesses),

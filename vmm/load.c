@@ -27,9 +27,9 @@ static bool place_at_top(u64 size, u64 lo, u64 hi, u64 *gpa, u64 *largest)
 {
 	u64 room;
 
-	/* lo first: aligning an address of the last page up would wrap */
-	if (lo >= hi || hi - lo < GMEM_PAGE_SIZE)
+	if (lo >= hi)
 		return false;
+	/* does not wrap: @hi is at most the end of a region, which is page aligned */
 	lo = align_up(lo, GMEM_PAGE_SIZE);
 	room = hi > lo ? hi - lo : 0;
 	*largest = max_u64(*largest, room);

@@ -170,7 +170,7 @@ static int plan_kernel(struct plan *p, struct lkvm_error *err)
 
 /* ---- initrd and command line ---- */
 
-/* As high as possible, but above 4 GiB only if there is no room below: older kernels look there. */
+/* As high as possible, above 4 GiB only where there is no room below. */
 static int plan_initrd(struct plan *p, struct lkvm_error *err)
 {
 	static const char fmt[] =

@@ -223,7 +223,7 @@ static const struct fake_request sys_requests[] = {
 	{ KVM_CREATE_VM, "KVM_CREATE_VM", create_vm },
 	{ KVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION", check_extension },
 	{ KVM_GET_VCPU_MMAP_SIZE, "KVM_GET_VCPU_MMAP_SIZE", get_vcpu_mmap_size },
-	{ 0 },
+	{ 0, NULL, NULL },
 };
 
 /* ---- vCPUs ---- */
@@ -293,7 +293,7 @@ static int create_vcpu(struct fake_call *c)
 static const struct fake_request common_vm_requests[] = {
 	{ KVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION", check_extension },
 	{ KVM_CREATE_VCPU, "KVM_CREATE_VCPU", create_vcpu },
-	{ 0 },
+	{ 0, NULL, NULL },
 };
 
 /* ---- Calls ---- */
@@ -347,8 +347,8 @@ static int inject(struct fakekvm *fk, unsigned long req, const char *who, const 
 }
 
 /*
- * A vCPU has one mutex: while it runs, every other request on it waits (seen on a kernel). A VMM that
- * waits for such a request before it kicks has a deadlock; here it ends in EDEADLK.
+ * A vCPU has one mutex: while it runs, every other request on it waits (seen on a kernel). A VMM
+ * that waits for such a request before it kicks has a deadlock; here it ends in EDEADLK.
  */
 static int wait_until_idle(struct fakekvm *fk, struct fake_vcpu *vcpu, const char *name)
 {
@@ -442,7 +442,8 @@ static void *map_run(struct fakekvm *fk, struct fake_fd *f, size_t len, int *err
 		return NULL;
 	}
 	if (len != FAKE_RUN_SIZE)
-		fake_complain(fk, "mmap of %zu bytes of %s, not what KVM_GET_VCPU_MMAP_SIZE says, 4.5",
+		fake_complain(fk,
+			      "mmap of %zu bytes of %s, not what KVM_GET_VCPU_MMAP_SIZE says, 4.5",
 			      len, f->vcpu->name);
 	if (f->vcpu->run) {
 		fake_complain(fk, "%s was mapped twice", f->vcpu->name);
@@ -547,8 +548,8 @@ struct fakekvm *fakekvm_new(const struct fake_host *host)
 	u8 *vm_arch = must(calloc(FAKE_MAX_VMS, host->arch->vm_size));
 	u8 *vcpu_arch = must(calloc(FAKE_MAX_VCPUS, host->arch->vcpu_size));
 
-	fk->be = (struct kvm_backend){ fake_open, fake_ioctl, fake_mmap, fake_munmap, fake_close,
-				       fk, "/dev/kvm" };
+	fk->be = (struct kvm_backend){ fake_open,  fake_ioctl, fake_mmap, fake_munmap,
+				       fake_close, fk,	       "/dev/kvm" };
 	pthread_mutex_init(&fk->lock, NULL);
 	pthread_cond_init(&fk->idle, NULL);
 	fk->host = host;
@@ -563,7 +564,7 @@ struct fakekvm *fakekvm_new(const struct fake_host *host)
 		fk->vcpus[i].arch = vcpu_arch + i * host->arch->vcpu_size;
 		fk->vcpus[i].signal_fd = -1;
 	}
-	host->init(fk);
+	host->arch->init(fk);
 	return fk;
 }
 

@@ -24,7 +24,10 @@ struct fakekvm;
 /* The host a fakekvm pretends to be. */
 struct fake_host;
 extern const struct fake_host fakekvm_x86_intel; /* VT-x without unrestricted guest: wants a TSS */
-extern const struct fake_host fakekvm_x86_amd;	 /* advertises ARCH_CAPABILITIES, refuses MSR 0x10a */
+extern const struct fake_host fakekvm_x86_amd; /* advertises ARCH_CAPABILITIES, refuses MSR 0x10a */
+extern const struct fake_host fakekvm_x86_hygon;	  /* an AMD of another name */
+extern const struct fake_host fakekvm_x86_amd_emulated;	  /* CPUID as captured in the test bed */
+extern const struct fake_host fakekvm_x86_intel_software; /* CPUID of a KVM without VT-x */
 
 struct fakekvm *fakekvm_new(const struct fake_host *host);
 void fakekvm_free(struct fakekvm *fk); /* no vCPU thread left; NULL is allowed */
@@ -32,10 +35,11 @@ const struct kvm_backend *fakekvm_backend(struct fakekvm *fk);
 
 /* ---- What the host offers; before the backend is used ---- */
 
-void fakekvm_set_api_version(struct fakekvm *fk, int version);	/* 12 unless set */
-void fakekvm_set_open_error(struct fakekvm *fk, int code);	/* positive errno of every open; 0: none */
-void fakekvm_set_cap(struct fakekvm *fk, u32 cap, int value);	/* answer of KVM_CHECK_EXTENSION */
-void fakekvm_refuse_msr(struct fakekvm *fk, u32 index);		/* KVM_GET/SET_MSRS stop there */
+void fakekvm_set_api_version(struct fakekvm *fk, int version); /* 12 unless set */
+void fakekvm_set_open_error(struct fakekvm *fk,
+			    int code); /* positive errno of every open; 0: none */
+void fakekvm_set_cap(struct fakekvm *fk, u32 cap, int value); /* answer of KVM_CHECK_EXTENSION */
+void fakekvm_refuse_msr(struct fakekvm *fk, u32 index);	      /* KVM_GET/SET_MSRS stop there */
 
 /*
  * The table of KVM_GET_SUPPORTED_CPUID, copied; @cpuid is a struct kvm_cpuid2 of the
@@ -57,22 +61,24 @@ void fakekvm_fail_request(struct fakekvm *fk, unsigned long req, unsigned int nt
 
 unsigned long fakekvm_n_calls(struct fakekvm *fk);
 
-/* The call that was made to fail, as in the transcript up to its arguments; NULL: none came so far. */
+/* The call that was made to fail, as in the transcript up to its arguments; NULL: none came so far.
+ */
 const char *fakekvm_failed_call(struct fakekvm *fk);
 
 /* ---- The guest: a script for each vCPU ---- */
 
 enum fake_op {
-	FAKE_OP_IO,	  /* port @addr, @count items of @size bytes */
-	FAKE_OP_MMIO,	  /* gpa @addr, @size bytes; inside a memory slot: a plain access, no exit */
-	FAKE_OP_PRINT,	  /* each of @count bytes at @data with its own OUT to port @addr */
-	FAKE_OP_HLT,	  /* KVM_EXIT_HLT without an irqchip; with one: waits until a GSI goes high */
-	FAKE_OP_HALT,	  /* cli; hlt: out of work until the thread is kicked, for ever */
-	FAKE_OP_EXIT,	  /* KVM_EXIT_@addr, the union holding @count bytes of @data */
-	FAKE_OP_ERRNO,	  /* KVM_RUN fails with errno @value */
+	FAKE_OP_IO,    /* port @addr, @count items of @size bytes */
+	FAKE_OP_MMIO,  /* gpa @addr, @size bytes; inside a memory slot: a plain access, no exit */
+	FAKE_OP_PRINT, /* each of @count bytes at @data with its own OUT to port @addr */
+	FAKE_OP_HLT,   /* KVM_EXIT_HLT without an irqchip; with one: waits until a GSI goes high */
+	FAKE_OP_HALT,  /* cli; hlt: out of work until the thread is kicked, for ever */
+	FAKE_OP_EXIT,  /* KVM_EXIT_@addr, the union holding @count bytes of @data */
+	FAKE_OP_ERRNO, /* KVM_RUN fails with errno @value */
 	FAKE_OP_MEMFAULT, /* KVM_EXIT_MEMORY_FAULT at gpa @addr, with EFAULT */
 	FAKE_OP_DELAY,	  /* the guest computes for @value ms */
-	FAKE_OP_WAIT_IRQ, /* until GSI @addr is high or its irqfd was signalled; @value ms at most */
+	FAKE_OP_WAIT_IRQ, /* until GSI @addr is high or its irqfd was signalled; @value ms at most
+			   */
 	FAKE_OP_REPEAT,	  /* back to step @addr, @value times; 0: for ever */
 	FAKE_OP_CALL,	  /* @fn on the vCPU's thread, which may use all functions here */
 };
@@ -134,7 +140,8 @@ void fakekvm_script(struct fakekvm *fk, unsigned int vcpu, const struct fake_ste
 int fakekvm_script_text(struct fakekvm *fk, const char *text, char *why, size_t why_size);
 
 /*
- * What the guest got from its @nth (from 0) access that reads, on vCPU @vcpu of the newest VM: copies up to
+ * What the guest got from its @nth (from 0) access that reads, on vCPU @vcpu of the newest VM:
+ * copies up to
  * @size bytes and returns how many there were; 0 when that access was not completed.
  */
 size_t fakekvm_answer(struct fakekvm *fk, unsigned int vcpu, unsigned int nth, void *buf,
@@ -166,8 +173,8 @@ int fakekvm_vcpu_get(struct fakekvm *fk, unsigned int vcpu, unsigned long req, v
 char *fakekvm_transcript(struct fakekvm *fk, const char *who);
 
 /*
- * What is still open or mapped, and what the documentation forbids though KVM does not refuse it (each
- * with the section). A sentence per line; "" when all is well. Valid until the next call.
+ * What is still open or mapped, and what the documentation forbids though KVM does not refuse it
+ * (each with the section). A sentence per line; "" when all is well. Valid until the next call.
  */
 const char *fakekvm_leaks(struct fakekvm *fk);
 const char *fakekvm_complaints(struct fakekvm *fk);

@@ -16,17 +16,17 @@
 #define FAKE_FIRST_FD	  1000000 /* nobody's real descriptor, and never used twice */
 #define FAKE_MAX_FDS	  1024
 #define FAKE_MAX_VMS	  8
-#define FAKE_MAX_VCPUS	  640	/* alive at a time, over all VMs */
-#define FAKE_MAX_IDS	  256	/* vCPU ids that can have a script */
-#define FAKE_MAX_SLOTS	  128	/* of one VM, in use at a time */
-#define FAKE_MAX_GSIS	  4096	/* KVM_CAP_IRQ_ROUTING of x86 */
-#define FAKE_MAX_EVENTFDS 256	/* ioeventfds, and irqfds, of one VM */
-#define FAKE_MAX_ANSWERS  256	/* kept per vCPU */
+#define FAKE_MAX_VCPUS	  640  /* alive at a time, over all VMs */
+#define FAKE_MAX_IDS	  256  /* vCPU ids that can have a script */
+#define FAKE_MAX_SLOTS	  128  /* of one VM, in use at a time */
+#define FAKE_MAX_GSIS	  4096 /* KVM_CAP_IRQ_ROUTING of x86 */
+#define FAKE_MAX_EVENTFDS 256  /* ioeventfds, and irqfds, of one VM */
+#define FAKE_MAX_ANSWERS  256  /* kept per vCPU */
 #define FAKE_MAX_CAPS	  512
 #define FAKE_MAX_REFUSED  16
 #define FAKE_TEXT_SIZE	  (8 * MIB) /* of the transcript */
-#define FAKE_RUN_SIZE	  12288	    /* KVM_GET_VCPU_MMAP_SIZE of x86: kvm_run, PIO data, coalesced MMIO */
-#define FAKE_PIO_OFFSET	  4096	    /* of KVM_EXIT_IO's data */
+#define FAKE_RUN_SIZE	  12288 /* KVM_GET_VCPU_MMAP_SIZE of x86: kvm_run, PIO data, coalesced MMIO */
+#define FAKE_PIO_OFFSET	  4096 /* of KVM_EXIT_IO's data */
 #define FAKE_PIO_SIZE	  4096
 #define FAKE_PAGE	  4096
 
@@ -67,7 +67,7 @@ struct fake_vm {
 	bool gsi_level[FAKE_MAX_GSIS];
 	unsigned long gsi_count[FAKE_MAX_GSIS];
 	unsigned long n_irqs; /* sum of gsi_count */
-	void *arch; /* fake_arch.vm_size bytes, zeroed */
+	void *arch;	      /* fake_arch.vm_size bytes, zeroed */
 };
 
 struct fake_answer {
@@ -80,7 +80,7 @@ struct fake_vcpu {
 	bool open;
 	struct fake_vm *vm;
 	unsigned int id;
-	char name[24]; /* "vcpu0", "vm2.vcpu0" */
+	char name[24];	     /* "vcpu0", "vm2.vcpu0" */
 	struct kvm_run *run; /* NULL: not mapped */
 	bool has_run;	     /* KVM_RUN was called */
 	bool running;
@@ -94,8 +94,8 @@ struct fake_vcpu {
 	struct {
 		size_t step;
 		u64 left;
-	} repeats[8]; /* nested ones under way; left 0: not in use */
-	unsigned long irqs_seen; /* by FAKE_OP_HLT, of fake_vm.n_irqs */
+	} repeats[8];			 /* nested ones under way; left 0: not in use */
+	unsigned long irqs_seen;	 /* by FAKE_OP_HLT, of fake_vm.n_irqs */
 	const struct fake_step *pending; /* a read that the next KVM_RUN completes */
 	unsigned int n_answers;
 	struct fake_answer answers[FAKE_MAX_ANSWERS];
@@ -151,7 +151,7 @@ struct fake_call {
 	struct fake_vm *vm;	/* NULL: a system request */
 	struct fake_vcpu *vcpu; /* NULL: not a vCPU request */
 	unsigned long arg;
-	char note[400]; /* the arguments, for the transcript */
+	char note[400];	    /* the arguments, for the transcript */
 	const char *result; /* said instead of the number: "vm", "vcpu0" */
 };
 
@@ -166,13 +166,15 @@ struct fake_arch {
 	size_t vm_size, vcpu_size;
 	u32 n_gsis; /* with routes by default */
 
+	void (*init)(struct fakekvm *fk); /* of a new fakekvm, its host set */
 	int (*check_vm_type)(struct fakekvm *fk, unsigned long type);
 	/* Of the VM, NULL for the system; the answer before it is the host's. */
 	int (*check_extension)(struct fakekvm *fk, struct fake_vm *vm, u32 cap, int value);
 	int (*enable_cap)(struct fake_call *c, const struct kvm_enable_cap *cap);
 	int (*check_slot)(struct fake_call *c, const struct kvm_userspace_memory_region *r);
-	int (*create_vcpu)(struct fake_call *c, struct fake_vcpu *vcpu); /* last say, then reset state */
-	int (*run_check)(struct fake_call *c); /* 0: enter; 1: exit as kvm_run says; -errno */
+	int (*create_vcpu)(struct fake_call *c,
+			   struct fake_vcpu *vcpu); /* last say, then reset state */
+	int (*run_check)(struct fake_call *c);	    /* 0: enter; 1: exit as kvm_run says; -errno */
 	bool (*has_irqchip)(const struct fake_vm *vm);
 	void (*start)(struct fake_vcpu *vcpu); /* it has a script: its INIT and SIPI have come */
 	bool (*claims)(const struct fake_vm *vm, bool port, u64 addr); /* a device in the kernel */
@@ -191,9 +193,8 @@ struct fake_host {
 	bool wants_tss;
 	unsigned int phys_bits; /* of what KVM can map */
 	u64 tsc_khz;
-	const u32 *msrs; /* known ones, ends with 0 */
-	const u32 *refused_msrs; /* listed and yet refused, ends with 0 */
-	void (*init)(struct fakekvm *fk); /* fills in fk->cpuid */
+	u32 refused_msr; /* listed and yet refused; 0: none */
+	int cpuid;	 /* which fixture */
 };
 
 /*

@@ -42,8 +42,8 @@ static bool kicked(const struct fake_vcpu *vcpu)
 }
 
 /*
- * Wait for @ms with the lock dropped. -EINTR: kicked. A signalfd wakes without taking the signal; where there
- * is none to be had, look every millisecond.
+ * Wait for @ms with the lock dropped. -EINTR: kicked. A signalfd wakes without taking the signal;
+ * where there is none to be had, look every millisecond.
  */
 static int wait_ms(struct fakekvm *fk, struct fake_vcpu *vcpu, u64 ms)
 {
@@ -52,8 +52,8 @@ static int wait_ms(struct fakekvm *fk, struct fake_vcpu *vcpu, u64 ms)
 	int ret = 0;
 
 	if (vcpu->has_mask && vcpu->signal_fd < 0)
-		vcpu->signal_fd = (int)syscall(SYS_signalfd4, -1, &open_signals,
-					       sizeof(open_signals), 0);
+		vcpu->signal_fd =
+			(int)syscall(SYS_signalfd4, -1, &open_signals, sizeof(open_signals), 0);
 	pthread_mutex_unlock(&fk->lock);
 	for (;;) {
 		struct pollfd p = { .fd = vcpu->signal_fd, .events = POLLIN };
@@ -451,7 +451,7 @@ static int run(struct fake_call *c)
 const struct fake_request fake_vcpu_requests[] = {
 	{ KVM_RUN, "KVM_RUN", run },
 	{ KVM_SET_SIGNAL_MASK, "KVM_SET_SIGNAL_MASK", set_signal_mask },
-	{ 0 },
+	{ 0, NULL, NULL },
 };
 
 /* ---- The test's side ---- */

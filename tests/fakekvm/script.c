@@ -126,7 +126,8 @@ static bool parse_errno(struct parser *p, u64 *val)
 	return false;
 }
 
-/* The words after the verb, in this order: what each letter of a format means is in parse_args(). */
+/* The words after the verb, in this order: what each letter of a format means is in parse_args().
+ */
 struct verb {
 	const char *name;
 	const char *args;
@@ -262,7 +263,8 @@ int fakekvm_script_text(struct fakekvm *fk, const char *text, char *why, size_t 
 			p.pos++;
 	}
 	if (!ok && why)
-		snprintf(why, why_size, "script: '%.*s'", (int)strcspn(statement, ";\n"), statement);
+		snprintf(why, why_size, "script: '%.*s'", (int)strcspn(statement, ";\n"),
+			 statement);
 	for (unsigned int i = 0; i < FAKE_MAX_IDS; i++) {
 		struct fake_script s = { .steps = p.steps[i], .n = p.n[i], .owned = true };
 

@@ -39,7 +39,8 @@ static int check_region(struct fake_call *c, const struct kvm_userspace_memory_r
 	return 0;
 }
 
-/* 4.35: a slot may be moved or have its flags changed, not be resized; nor (observed) get other memory. */
+/* 4.35: a slot may be moved or have its flags changed, not be resized; nor (observed) get other
+ * memory. */
 static int check_change(const struct kvm_userspace_memory_region *old,
 			const struct kvm_userspace_memory_region *new)
 {
@@ -143,7 +144,8 @@ void fake_set_gsi(struct fake_vm *vm, u32 gsi, bool level)
 	vm->gsi_level[gsi] = level;
 }
 
-/* 4.25. ENXIO without an interrupt controller: observed. A GSI nobody listens to is taken silently. */
+/* 4.25. ENXIO without an interrupt controller: observed. A GSI nobody listens to is taken silently.
+ */
 static int irq_line(struct fake_call *c)
 {
 	const struct kvm_irq_level *l = fake_user(c);
@@ -227,7 +229,8 @@ static bool same_ioeventfd(const struct kvm_ioeventfd *a, const struct kvm_ioeve
 	       (!(a->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || a->datamatch == b->datamatch);
 }
 
-/* Observed: one without datamatch, or without length, is in the way of all others at its address. */
+/* Observed: one without datamatch, or without length, is in the way of all others at its address.
+ */
 static bool collides(const struct kvm_ioeventfd *a, const struct kvm_ioeventfd *b)
 {
 	if (a->addr != b->addr || (a->flags ^ b->flags) & KVM_IOEVENTFD_FLAG_PIO)
@@ -273,8 +276,8 @@ static int deassign_ioeventfd(struct fake_vm *vm, const struct kvm_ioeventfd *e)
 static int ioeventfd(struct fake_call *c)
 {
 	const struct kvm_ioeventfd *e = fake_user(c);
-	u32 known = KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO |
-		    KVM_IOEVENTFD_FLAG_DEASSIGN;
+	u32 known =
+		KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DEASSIGN;
 	int ret;
 
 	if (!e)
@@ -292,7 +295,8 @@ static int ioeventfd(struct fake_call *c)
 						      : assign_ioeventfd(c->vm, e);
 }
 
-/* 4.75: one eventfd drives one GSI (EBUSY: observed); taking away what is not there succeeds (observed). */
+/* 4.75: one eventfd drives one GSI (EBUSY: observed); taking away what is not there succeeds
+ * (observed). */
 static int irqfd(struct fake_call *c)
 {
 	const struct kvm_irqfd *r = fake_user(c);
@@ -420,5 +424,5 @@ const struct fake_request fake_vm_requests[] = {
 	{ KVM_IRQFD, "KVM_IRQFD", irqfd },
 	{ KVM_ENABLE_CAP, "KVM_ENABLE_CAP", enable_cap },
 	{ KVM_CREATE_DEVICE, "KVM_CREATE_DEVICE", create_device },
-	{ 0 },
+	{ 0, NULL, NULL },
 };

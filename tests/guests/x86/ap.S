@@ -2,7 +2,7 @@
  * ap.S - where an application processor goes after its SIPI: from real mode to long mode, to
  * be counted and to sleep. It needs no stack.
  */
-#include "long_mode.h"
+#include "long_mode.inc"
 
 	.section .text.ap, "ax"
 

@@ -10,6 +10,7 @@
 #define LKVM_TESTS_GUESTS_GUEST_H
 
 #include "arch/x86/layout.h"
+#include "vmm/base.h"
 
 #define DEBUG_EXIT_PORT 0xf4
 #define MAX_RAM_REGIONS 16
@@ -37,6 +38,7 @@ bool arg_is(const char *name, const char *value);
 
 /* The serial port, polled. */
 void put_char(char c);
+char get_char(void);
 void put_str(const char *s);
 void put_dec(u64 v);
 void put_hex(u64 v);

@@ -162,6 +162,7 @@ bool arg_is(const char *name, const char *value)
 /* ---- serial port ---- */
 
 #define UART_LSR      (X86_PORT_COM1 + 5)
+#define UART_LSR_DR   0x01
 #define UART_LSR_THRE 0x20
 
 void put_char(char c)
@@ -169,6 +170,13 @@ void put_char(char c)
 	while (!(in8(UART_LSR) & UART_LSR_THRE))
 		;
 	out8(X86_PORT_COM1, (u8)c);
+}
+
+char get_char(void)
+{
+	while (!(in8(UART_LSR) & UART_LSR_DR))
+		asm volatile("pause");
+	return (char)in8(X86_PORT_COM1);
 }
 
 void put_str(const char *s)

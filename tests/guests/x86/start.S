@@ -5,7 +5,7 @@
  * Nothing of the loader's tables is relied on after the first instructions. Page tables are
  * data, filled in by the assembler: an emulated CPU would take its time to do that.
  */
-#include "long_mode.h"
+#include "long_mode.inc"
 
 	.section .text.start, "ax"
 	.code64

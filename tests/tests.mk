@@ -1,0 +1,77 @@
+# tests.mk - building and running the tests (see docs/design.md, "Tests, in tiers").
+
+TB := $(B)/tests
+
+# ---- T0-T2: programs with cmocka, fakekvm and a way to make the host fail ------------------
+
+FAKE_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fakekvm/default_backend.c,$(wildcard tests/fakekvm/*.c)))
+FAULT_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/faults.c))
+# Calls of the library that tests/faults.c can make fail, by the linker's --wrap.
+-include tests/faults.mk
+
+UNIT_SRCS := $(wildcard tests/unit/test_*.c)
+UNIT_BINS := $(UNIT_SRCS:%.c=$(B)/%)
+TEST_CFLAGS := -Itests -Wno-missing-prototypes
+
+$(B)/tests/%.o: ALL_CFLAGS += $(TEST_CFLAGS)
+
+$(UNIT_BINS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(FAKE_OBJS) $(FAULT_OBJS) $(LIB_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(FAULT_WRAP) -o $@ $^ $(LIB_LIBS) -lcmocka
+
+# The command on a fake KVM: every exit status without a guest.
+$(TB)/lkvm-fake: $(CLI_OBJS) $(filter-out %/kvm_linux.o,$(LIB_OBJS)) $(FAKE_OBJS) $(B)/tests/fakekvm/default_backend.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
+
+-include $(UNIT_BINS:=.d) $(FAKE_OBJS:.o=.d) $(FAULT_OBJS:.o=.d)
+
+# ---- guests of our own -------------------------------------------------------------------
+
+-include tests/guests/$(ARCH)/guests.mk
+
+# ---- running -----------------------------------------------------------------------------
+
+FAST_SCRIPTS := $(wildcard tests/layout/*.sh tests/cli/*.sh) tests/abi/run.sh
+KVM_SCRIPTS := $(wildcard tests/t3/*.sh)
+BED_SCRIPTS := $(wildcard tests/t4/*.sh)
+
+# What the scripts find their programs by.
+export LKVM := $(CURDIR)/$(O)lkvm
+export LKVM_BUILD := $(CURDIR)/$(B)
+export CC
+SUITE = PROVE="$(PROVE)" tests/suite
+
+.PHONY: test-programs check check-fast check-unit check-kvm check-bed check-san
+test-programs: all $(UNIT_BINS) $(TB)/lkvm-fake $(GUEST_BINS)
+
+check-unit: test-programs
+	$(Q)$(SUITE) 'T0-T2$(if $(SAN), ($(SAN)))' $(UNIT_BINS) $(if $(SAN),$(wildcard tests/cli/*.sh),$(FAST_SCRIPTS))
+
+check-san:
+	$(Q)$(MAKE) --no-print-directory SAN=address,undefined check-unit
+
+check-fast: check-unit $(if $(SAN),,check-san)
+
+check-kvm: test-programs
+	$(Q)$(SUITE) 'T3 (this host'"'"'s KVM)' $(KVM_SCRIPTS)
+
+check-bed: test-programs
+	$(Q)$(SUITE) 'T4 (stock kernels in the bed)' $(BED_SCRIPTS)
+
+# In this order also with -j: the cheap answers come first, and beds want the machine for themselves.
+check:
+	$(Q)tests/deps $(DEPS)
+	$(Q)rm -f build/tally
+	$(Q)ret=0; for t in check-fast check-kvm check-bed; do \
+		$(MAKE) --no-print-directory $$t || ret=1; done; \
+	tests/suite --total && exit $$ret
+
+.PHONY: demo
+demo:
+	$(Q)tests/deps $(DEPS)
+	$(Q)$(MAKE) --no-print-directory all $(TB)/guests/probe.elf
+	$(Q)tests/demo
+
+-include tests/bench/bench.mk
+-include tests/fuzz/fuzz.mk
