@@ -37,7 +37,7 @@ struct console {
 	struct loop_fd in_lfd, out_lfd;
 	struct loop_timer flush_timer, drain_timer;
 	struct loop_work work;
-	bool started;
+	bool started;		    /* input is wanted */
 	bool escape_held;	    /* the escape byte came, what follows decides */
 	void (*drained)(void *ctx); /* not NULL: draining */
 	void *drained_ctx;
@@ -121,7 +121,7 @@ static void out_give_up(struct console *con, const char *why)
 	con->out_high = false;
 	pthread_mutex_unlock(&con->lock);
 	out_close(con);
-	log_warn(con->log, "console output: %s; %llu bytes are lost, and what follows them", why,
+	log_warn(con->log, "console output: %s; %llu bytes and all that follows are lost", why,
 		 (unsigned long long)lost);
 	tell_device(con);
 }
@@ -172,8 +172,7 @@ bool console_flush(struct console *con)
 		const u8 *span;
 		ssize_t n;
 
-		/* The bytes stay where they are without the lock: only this thread takes any out.
-		 */
+		/* Without the lock the bytes stay where they are: only this thread takes any. */
 		pthread_mutex_lock(&con->lock);
 		len = ring_span(&con->out_ring, &span);
 		pthread_mutex_unlock(&con->lock);
@@ -302,7 +301,7 @@ static void in_watch(struct console *con)
 	room = con->in_ring.len < CONSOLE_IN_SIZE;
 	con->in_full = !room;
 	pthread_mutex_unlock(&con->lock);
-	loop_fd_set(con->loop, &con->in_lfd, con->started && !con->drained && room ? POLLIN : 0);
+	loop_fd_set(con->loop, &con->in_lfd, con->started && room ? POLLIN : 0);
 }
 
 /* Any thread. What was claimed for the host is out of reach of the embedder's own input. */
@@ -598,6 +597,7 @@ void console_drain(struct console *con, void (*done)(void *ctx), void *ctx)
 {
 	con->drained = done;
 	con->drained_ctx = ctx;
+	con->started = false;
 	in_watch(con);
 	loop_timer_set(con->loop, &con->drain_timer, loop_now(con->loop) + CONSOLE_DRAIN_NS);
 	/* Not from within this call, even when there is nothing to do. */

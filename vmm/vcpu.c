@@ -14,6 +14,20 @@
 /* Blocked in every thread, so it never reaches a handler or the default action. */
 #define KICK_SIGNAL SIGRTMIN
 
+/* Let the kick signal, and nothing else, end KVM_RUN. */
+static int set_signal_mask(struct vcpu *vcpu, struct lkvm_error *err)
+{
+	struct {
+		struct kvm_signal_mask head;
+		u8 set[8]; /* the kernel's sigset: bit n-1 is signal n */
+	} arg = { .head.len = sizeof(arg.set) };
+
+	put_le64(arg.set, ~BIT(KICK_SIGNAL - 1));
+	_Static_assert(offsetof(__typeof__(arg), set) == offsetof(struct kvm_signal_mask, sigset),
+		       "the set follows its length");
+	return kvm_fd_ioctl(&vcpu->machine->kvm, vcpu->fd, KVM_SET_SIGNAL_MASK, &arg, err);
+}
+
 int vcpu_create(struct vcpu *vcpu, struct machine *m, unsigned int index, struct lkvm_error *err)
 {
 	struct kvm *kvm = &m->kvm;
@@ -28,7 +42,8 @@ int vcpu_create(struct vcpu *vcpu, struct machine *m, unsigned int index, struct
 	vcpu->run = kvm->be->mmap(kvm->be->ctx, vcpu->fd, kvm->run_size, &map_err);
 	if (!vcpu->run)
 		return err_host(err, map_err, "cannot map kvm_run of vCPU %u", index);
-	return 0;
+	ret = set_signal_mask(vcpu, err);
+	return ret < 0 ? ret : 0;
 }
 
 void vcpu_destroy(struct vcpu *vcpu)
@@ -235,20 +250,6 @@ enum vcpu_action vcpu_handle_exit(struct vcpu *vcpu, int ret)
 
 /* ---- the thread ------------------------------------------------------------------------ */
 
-/* Let the kick signal, and nothing else, end KVM_RUN. */
-static int set_signal_mask(struct vcpu *vcpu, struct lkvm_error *err)
-{
-	struct {
-		struct kvm_signal_mask head;
-		u8 set[8]; /* the kernel's sigset: bit n-1 is signal n */
-	} arg = { .head.len = sizeof(arg.set) };
-
-	put_le64(arg.set, ~BIT(KICK_SIGNAL - 1));
-	_Static_assert(offsetof(__typeof__(arg), set) == offsetof(struct kvm_signal_mask, sigset),
-		       "the set follows its length");
-	return kvm_fd_ioctl(&vcpu->machine->kvm, vcpu->fd, KVM_SET_SIGNAL_MASK, &arg, err);
-}
-
 static void drain_kicks(struct vcpu *vcpu)
 {
 	const struct timespec now = { 0 };
@@ -320,17 +321,11 @@ static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	struct machine *m = vcpu->machine;
-	struct lkvm_error err = { 0 };
 
 	pthread_mutex_lock(&m->run_lock);
 	park(vcpu);
 	pthread_mutex_unlock(&m->run_lock);
-
-	if (atomic_load(&vcpu->stop))
-		;
-	else if (set_signal_mask(vcpu, &err) < 0)
-		machine_end(m, LKVM_CAUSE_HOST_ERROR, (u64)-err.code, "vCPU %u: %s", vcpu->index, err.msg);
-	else
+	if (!atomic_load(&vcpu->stop))
 		run_guest(vcpu);
 
 	pthread_mutex_lock(&m->run_lock);

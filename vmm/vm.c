@@ -214,9 +214,10 @@ static void on_drained(void *ctx)
 	u64 one = 1;
 	ssize_t n;
 
-	set_state(vm, LKVM_STATE_STOPPED);
+	/* The descriptor first: whoever finds the state STOPPED finds it readable too. */
 	n = write(vm->stopped_fd, &one, sizeof(one));
 	(void)n;
+	set_state(vm, LKVM_STATE_STOPPED);
 	loop_stop(vm->loop);
 }
 

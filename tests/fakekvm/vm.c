@@ -309,7 +309,7 @@ static int irqfd(struct fake_call *c)
 	if (r->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
 		return -EINVAL;
 	if (!(r->flags & KVM_IRQFD_FLAG_DEASSIGN) && !c->fk->host->arch->has_irqchip(c->vm))
-		return -EAGAIN; /* observed */
+		return -EINVAL; /* observed */
 	ret = check_eventfd((int)r->fd);
 	if (!ret && r->flags & KVM_IRQFD_FLAG_RESAMPLE && !(r->flags & KVM_IRQFD_FLAG_DEASSIGN))
 		ret = check_eventfd((int)r->resamplefd);

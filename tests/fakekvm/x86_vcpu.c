@@ -123,19 +123,17 @@ static int set_cpuid2(struct fake_call *c)
 	return 0;
 }
 
-/* E2BIG writes the needed number: observed. */
+/* E2BIG writes nothing: observed. */
 static int get_cpuid2(struct fake_call *c)
 {
 	struct kvm_cpuid2 *out = fake_user(c);
 	const struct x86_vcpu *v = x86_vcpu(c->vcpu);
-	u32 room;
 
 	if (!out)
 		return -EFAULT;
-	room = out->nent;
-	out->nent = v->n_cpuid;
-	if (room < v->n_cpuid)
+	if (out->nent < v->n_cpuid)
 		return -E2BIG;
+	out->nent = v->n_cpuid;
 	memcpy(out->entries, v->cpuid, v->n_cpuid * sizeof(v->cpuid[0]));
 	return 0;
 }

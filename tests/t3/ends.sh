@@ -3,8 +3,8 @@
 #
 # Does not prove 116 (no guest can make KVM refuse an entry at will), 118, 125 and 126, which
 # the tests on a fake KVM produce, nor that a stock kernel ends like this (check-bed).
-# shellcheck source=tests/t3/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/t3/lib
+. "$(dirname "$0")/lib"
 
 guest hello
 is "ACPI power-off is 0" 0 'report:"cause": "power-off"'
@@ -76,7 +76,7 @@ guest spin --timeout 1
 is "a guest that computes for ever is 124 with --timeout" 124 'report:"symbol": "guest_main'
 
 # timeout(1) sends INT as a terminal would; its own status hides lkvm's, the report has that
-timeout -s INT 1 "$LKVM" run --report "json=$T/report" -k "$GUESTS/spin.elf" >"$T/out" 2>"$T/err"
+timeout -s INT 2 "$LKVM" run --report "json=$T/report" -k "$GUESTS/spin.elf" >"$T/out" 2>"$T/err"
 status=$(sed -n 's/.*"exit_status": \([0-9]*\).*/\1/p' "$T/report")
 is "SIGINT is 119" 119 'report:"cause": "user"'
 

@@ -3,8 +3,8 @@
 #
 # Does not prove that its tables suit a stock kernel (check-bed). What the guests find is not taken
 # from ACPI: they know where things are.
-# shellcheck source=tests/t3/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/t3/lib
+. "$(dirname "$0")/lib"
 
 # adler32 FILE: as mem.elf prints it
 adler32() {
