@@ -7,10 +7,10 @@
 
 #include "vmm/dev.h"
 
-extern const struct dev_class uart16550_class;	/* devices/uart16550.c: serial port */
-extern const struct dev_class i8042_class;	/* devices/i8042.c: keyboard controller, for reset */
-extern const struct dev_class mc146818_class;	/* devices/mc146818.c: RTC and CMOS */
-extern const struct dev_class acpi_pm_class;	/* devices/acpi_pm.c: power-off, reset, PM timer */
+extern const struct dev_class uart16550_class; /* devices/uart16550.c: serial port */
+extern const struct dev_class i8042_class;     /* devices/i8042.c: keyboard controller, for reset */
+extern const struct dev_class mc146818_class;  /* devices/mc146818.c: RTC and CMOS */
+extern const struct dev_class acpi_pm_class;   /* devices/acpi_pm.c: power-off, reset, PM timer */
 extern const struct dev_class debug_exit_class; /* devices/debug_exit.c: the guest's verdict */
 extern const struct dev_class pvpanic_class;	/* devices/pvpanic.c: paravirtual panic report */
 

@@ -136,7 +136,8 @@ struct lkvm_config {
 	uint64_t timeout_ns;	  /* 0 = none; wall time from lkvm_vm_start() */
 	uint64_t idle_timeout_ns; /* 0 = none; without a byte of console output */
 	enum lkvm_on_reboot on_reboot;
-	bool no_console_panic; /* do not take "Kernel panic - not syncing" on a console as a panic */
+	bool no_console_panic; /* do not take "Kernel panic - not syncing" on a console as a panic
+				*/
 
 	bool debug_exit;	  /* a port with which the guest ends the machine with a verdict */
 	uint16_t debug_exit_port; /* 0xf4 is customary */
@@ -210,8 +211,8 @@ struct lkvm_result {
 	uint64_t exits[LKVM_N_EXIT_REASONS]; /* summed over vCPUs */
 	uint64_t unclaimed_accesses;	     /* to ports or addresses no device answers */
 	uint64_t console_bytes;		     /* written by the guest */
-	uint64_t console_lost;		     /* of these, not delivered because the host side failed */
-	char detail[512];		     /* one sentence on the cause */
+	uint64_t console_lost; /* of these, not delivered because the host side failed */
+	char detail[512];      /* one sentence on the cause */
 };
 
 #define LKVM_N_LAST_EXITS 16
@@ -236,7 +237,7 @@ struct lkvm_vcpu_state {
 	struct lkvm_reg regs[LKVM_MAX_REGS];
 	unsigned int n_exits; /* oldest first */
 	struct lkvm_last_exit exits[LKVM_N_LAST_EXITS];
-	char symbol[160]; /* "function+0x12" of the program counter, or "" */
+	char symbol[160];      /* "function+0x12" of the program counter, or "" */
 	char symbol_note[160]; /* why there is no symbol, or "" */
 };
 

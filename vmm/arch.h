@@ -3,15 +3,13 @@
  *
  * Link-time functions, one set of names in every arch/: a KVM binary serves one guest
  * architecture, and the linker proves that the set is complete. They are called
- * in the order of this file by machine.c, on one thread, before vCPUs run, unless it says otherwise.
+ * in the order of this file by machine.c, on one thread, before vCPUs run, unless it says
+ * otherwise.
  */
 #ifndef LKVM_VMM_ARCH_H
 #define LKVM_VMM_ARCH_H
 
 #include "vmm/machine.h"
-
-/* "x86-64": for messages. */
-extern const char arch_name[];
 
 /* Fields of the config that only this architecture can judge; touches nothing. */
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err);
@@ -40,10 +38,12 @@ void arch_set_irq(void *machine, u32 gsi, bool level);
  */
 int arch_handle_exit(struct vcpu *vcpu, enum vcpu_action *action);
 
-/* The vCPU is about to be parked by a pause: tell the guest's clock, if there is such a call. vCPU thread. */
+/* The vCPU is about to be parked by a pause: tell the guest's clock, if there is such a call. vCPU
+ * thread. */
 void arch_vcpu_paused(struct vcpu *vcpu);
 
-/* Registers for a post mortem, with the vCPU not running; *@pc is the program counter. Loop thread. */
+/* Registers for a post mortem, with the vCPU not running; *@pc is the program counter. Loop thread.
+ */
 int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc);
 
 /* Release what the functions above took. Accepts a half-built machine. */

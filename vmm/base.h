@@ -30,7 +30,7 @@ typedef int64_t s64;
 #define NSEC_PER_SEC  ((u64)1000000000)
 #define NSEC_PER_MSEC ((u64)1000000)
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
@@ -67,7 +67,8 @@ static inline u64 align_up(u64 v, u64 a)
 	return (v + a - 1) & ~(a - 1);
 }
 
-/* Unaligned little-endian loads and stores: boot headers, tables and registers are little endian. */
+/* Unaligned little-endian loads and stores: boot headers, tables and registers are little endian.
+ */
 static inline u16 get_le16(const void *p)
 {
 	u16 v;

@@ -39,9 +39,9 @@ static int bus_insert(struct bus *bus, const struct bus_range *range, struct lkv
 	const struct bus_range *r = &bus->ranges[at];
 
 	if (at < bus->n_ranges && ranges_overlap(range->base, range->len, r->base, r->len))
-		return err_host(err, EEXIST, "%s range 0x%llx+0x%llx of %s is taken by %s", bus->name,
-				(unsigned long long)range->base, (unsigned long long)range->len,
-				range->dev->name, r->dev->name);
+		return err_host(err, EEXIST, "%s range 0x%llx+0x%llx of %s is taken by %s",
+				bus->name, (unsigned long long)range->base,
+				(unsigned long long)range->len, range->dev->name, r->dev->name);
 	if (bus->n_ranges == BUS_MAX_RANGES)
 		return err_host(err, ENOSPC, "%s bus is full: no room for %s", bus->name,
 				range->dev->name);
@@ -92,7 +92,8 @@ static bool bus_find(struct bus *bus, u64 addr, unsigned int size, struct bus_ra
 	if (at < bus->n_ranges) {
 		const struct bus_range *r = &bus->ranges[at];
 
-		ok = addr >= r->base && range_fits(addr - r->base, size, r->len) && (r->sizes & size);
+		ok = addr >= r->base && range_fits(addr - r->base, size, r->len) &&
+		     (r->sizes & size);
 		if (ok)
 			*found = *r;
 	}

@@ -31,9 +31,9 @@ struct dev;
 
 struct bus_range {
 	u64 base;
-	u64 len; /* bytes, not 0 */
+	u64 len;  /* bytes, not 0 */
 	u8 sizes; /* set of BUS_SIZE_* */
-	u32 tag; /* handed to the device: which of its ranges this is */
+	u32 tag;  /* handed to the device: which of its ranges this is */
 	struct dev *dev;
 };
 

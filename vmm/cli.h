@@ -19,8 +19,8 @@ enum {
 
 /* Where the report goes. */
 struct cli_report {
-	int fd; /* -1: no report asked for */
-	bool opened; /* by us: to be closed */
+	int fd;		  /* -1: no report asked for */
+	bool opened;	  /* by us: to be closed */
 	const char *path; /* as given, for messages */
 };
 
@@ -46,8 +46,8 @@ void run_opts_help(void);
 int report_open(struct cli_report *report, const char *arg);
 void report_close(struct cli_report *report);
 /* @vm may be NULL, when @err says why there is none. False: it could not be written. */
-bool report_write(const struct cli_report *report, const struct lkvm_config *cfg, struct lkvm_vm *vm,
-		  const struct lkvm_error *err);
+bool report_write(const struct cli_report *report, const struct lkvm_config *cfg,
+		  struct lkvm_vm *vm, const struct lkvm_error *err);
 
 /* cli_tty.c: raw mode on standard input, undone however the process ends (but by SIGKILL). */
 bool tty_is_ours(void); /* standard input is a terminal, and we are in its foreground */

@@ -37,8 +37,8 @@ static int bad(const struct opt *opt, const char *val, const char *allowed)
 static int copy(const struct opt *opt, char *dst, size_t size, const char *val)
 {
 	if (strlen(val) >= size)
-		return cli_fail(CLI_BAD_INPUT, "--%s: %zu bytes; at most %zu are allowed", opt->name,
-				strlen(val), size - 1);
+		return cli_fail(CLI_BAD_INPUT, "--%s: %zu bytes; at most %zu are allowed",
+				opt->name, strlen(val), size - 1);
 	memcpy(dst, val, strlen(val) + 1);
 	return 0;
 }
@@ -91,7 +91,9 @@ static int set_cpus(struct run_opts *o, const struct opt *opt, const char *val)
 	const struct {
 		const char *key;
 		unsigned int *count;
-	} keys[] = { { "sockets=", &cfg->sockets }, { "cores=", &cfg->cores }, { "threads=", &cfg->threads } };
+	} keys[] = { { "sockets=", &cfg->sockets },
+		     { "cores=", &cfg->cores },
+		     { "threads=", &cfg->threads } };
 	const char *p = val;
 	size_t len = strcspn(p, ",");
 
@@ -106,7 +108,8 @@ static int set_cpus(struct run_opts *o, const struct opt *opt, const char *val)
 		for (size_t i = 0; !ok && i < COUNT(keys); i++) {
 			size_t n = strlen(keys[i].key);
 
-			ok = !strncmp(p, keys[i].key, n) && cpu_count(p + n, len - n, keys[i].count);
+			ok = !strncmp(p, keys[i].key, n) &&
+			     cpu_count(p + n, len - n, keys[i].count);
 		}
 		if (!ok)
 			return bad(opt, val, CPUS_ALLOWED);
@@ -179,7 +182,8 @@ static int set_console(struct run_opts *o, const struct opt *opt, const char *va
 {
 	(void)o;
 	if (!strcmp(val, "virtio"))
-		return cli_fail(CLI_BAD_INPUT, "--console virtio: there are no virtio devices in this "
+		return cli_fail(CLI_BAD_INPUT,
+				"--console virtio: there are no virtio devices in this "
 				"version; must be serial");
 	return strcmp(val, "serial") ? bad(opt, val, "serial") : 0;
 }
@@ -291,7 +295,7 @@ static int set_help(struct run_opts *o, const struct opt *opt, const char *val)
 	return 0;
 }
 
-#define NO_VIRTIO "there are no virtio devices in this version"
+#define NO_VIRTIO  "there are no virtio devices in this version"
 #define ONLY_ARM64 "only arm64 guests have it, and this lkvm runs x86-64 guests"
 
 static const struct opt options[] = {
@@ -303,7 +307,8 @@ static const struct opt options[] = {
 	  "memory, MiB or with K, M, G, T (default 256M)" },
 	{ 'c', "cpus", "N[,sockets=S][,cores=C][,threads=T]", false, GROUP_MACHINE, set_cpus,
 	  "vCPUs, 1 to 255, and how they are arranged (default 1)" },
-	{ 0, "name", "NAME", false, GROUP_MACHINE, set_name, "name of the machine (default lkvm-PID)" },
+	{ 0, "name", "NAME", false, GROUP_MACHINE, set_name,
+	  "name of the machine (default lkvm-PID)" },
 	{ 0, "boot", "auto|linux64|pvh", false, GROUP_MACHINE, set_boot,
 	  "how the kernel is entered (default auto: by the file)" },
 	{ 0, "nodefaults", NULL, false, GROUP_MACHINE, set_nodefaults,
@@ -322,7 +327,8 @@ static const struct opt options[] = {
 	{ 0, "panic-from-console", "on|off", false, GROUP_END, set_panic_from_console,
 	  "take the kernel's panic line on the console as a panic (default on)" },
 
-	{ 0, "report", "json=FILE|json=fd:N", false, GROUP_TALK, set_report, "say there how it ended" },
+	{ 0, "report", "json=FILE|json=fd:N", false, GROUP_TALK, set_report,
+	  "say there how it ended" },
 	{ 0, "dump-acpi", "FILE", false, GROUP_TALK, set_dump_acpi, "write the ACPI tables there" },
 	{ 0, "loglevel", "error|warning|info|debug", false, GROUP_TALK, set_loglevel,
 	  "what to say on standard error (default warning)" },
@@ -335,7 +341,8 @@ static const struct opt options[] = {
 	{ 0, "rng", NULL, false, GROUP_NONE, NULL, NO_VIRTIO },
 	{ 0, "vsock", "", false, GROUP_NONE, NULL, NO_VIRTIO },
 	{ 0, "virtio-transport", "", false, GROUP_NONE, NULL, NO_VIRTIO },
-	{ 0, "vfio-pci", "", false, GROUP_NONE, NULL, "there is no device pass-through in this version" },
+	{ 0, "vfio-pci", "", false, GROUP_NONE, NULL,
+	  "there is no device pass-through in this version" },
 	{ 0, "hugetlbfs", "", false, GROUP_NONE, NULL,
 	  "guest memory is anonymous memory only in this version" },
 	{ 'f', "firmware", "", false, GROUP_NONE, NULL,
@@ -375,8 +382,8 @@ static const struct opt *find_letter(char letter)
 	return NULL;
 }
 
-static int apply(struct run_opts *o, const struct opt *opt, const char *attached, int argc, char **argv,
-		 int *at)
+static int apply(struct run_opts *o, const struct opt *opt, const char *attached, int argc,
+		 char **argv, int *at)
 {
 	const char *val = attached;
 
@@ -386,7 +393,8 @@ static int apply(struct run_opts *o, const struct opt *opt, const char *attached
 		return cli_fail(CLI_BAD_INPUT, "--%s=%s: takes no value", opt->name, val);
 	if (opt->arg && !val && !opt->optional) {
 		if (*at + 1 >= argc)
-			return cli_fail(CLI_BAD_INPUT, "--%s: a value is needed (%s)", opt->name, opt->arg);
+			return cli_fail(CLI_BAD_INPUT, "--%s: a value is needed (%s)", opt->name,
+					opt->arg);
 		val = argv[++*at];
 	}
 	return opt->set(o, opt, val);
@@ -408,12 +416,14 @@ int run_opts_parse(struct run_opts *o, int argc, char **argv)
 			opt = find_letter(word[1]);
 			attached = word[1] && word[2] ? word + 2 : NULL;
 		} else {
-			return cli_fail(CLI_BAD_INPUT, "%s: not an option; the kernel is named by --kernel "
-					"and its command line by --params", word);
+			return cli_fail(CLI_BAD_INPUT,
+					"%s: not an option; the kernel is named by --kernel "
+					"and its command line by --params",
+					word);
 		}
 		if (!opt)
-			return cli_fail(CLI_BAD_INPUT, "%s: unknown option; 'lkvm run --help' lists them",
-					word);
+			return cli_fail(CLI_BAD_INPUT,
+					"%s: unknown option; 'lkvm run --help' lists them", word);
 		status = apply(o, opt, attached, argc, argv, &i);
 		if (status)
 			return status;
@@ -423,7 +433,8 @@ int run_opts_parse(struct run_opts *o, int argc, char **argv)
 
 void run_opts_help(void)
 {
-	static const char *const titles[] = { "The machine", "Devices", "How it ends", "What lkvm says" };
+	static const char *const titles[] = { "The machine", "Devices", "How it ends",
+					      "What lkvm says" };
 
 	printf("usage: lkvm run --kernel FILE [OPTIONS]\n");
 	for (enum group g = 0; g < GROUP_NONE; g++) {
@@ -435,17 +446,23 @@ void run_opts_help(void)
 			if (opt->group != g || !opt->set)
 				continue;
 			snprintf(left, sizeof(left), "%c%c%s--%s%s%s%s", opt->letter ? '-' : ' ',
-				 opt->letter ? opt->letter : ' ', opt->letter ? ", " : "  ", opt->name,
-				 opt->optional ? "[=" : opt->arg ? " " : "", opt->arg ? opt->arg : "",
-				 opt->optional ? "]" : "");
+				 opt->letter ? opt->letter : ' ', opt->letter ? ", " : "  ",
+				 opt->name,
+				 opt->optional ? "[="
+				 : opt->arg    ? " "
+					       : "",
+				 opt->arg ? opt->arg : "", opt->optional ? "]" : "");
 			if (strlen(left) > 34)
 				printf("  %s\n  %-34s %s\n", left, "", opt->help);
 			else
 				printf("  %-34s %s\n", left, opt->help);
 		}
 	}
-	printf("\nExit status: 0 power-off or verdict 0, 1-111 the guest's verdict, 112 reset, 113 panic,\n"
-	       "114 triple fault, 115 KVM internal error, 116 entry refused, 117 idle timeout, 119 ended\n"
-	       "by the user, 120 bad arguments or input file, 124 timeout, 125 host error, 126 no KVM or\n"
+	printf("\nExit status: 0 power-off or verdict 0, 1-111 the guest's verdict, 112 reset, 113 "
+	       "panic,\n"
+	       "114 triple fault, 115 KVM internal error, 116 entry refused, 117 idle timeout, 119 "
+	       "ended\n"
+	       "by the user, 120 bad arguments or input file, 124 timeout, 125 host error, 126 no "
+	       "KVM or\n"
 	       "not on this host. See lkvm(1).\n");
 }

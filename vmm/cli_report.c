@@ -20,10 +20,12 @@ int report_open(struct cli_report *report, const char *arg)
 		int flags;
 
 		if (arg[3] < '0' || arg[3] > '9' || *end || fd > 1 << 20)
-			return cli_fail(CLI_BAD_INPUT, "--report json=%s: must be json=FILE or json=fd:N", arg);
+			return cli_fail(CLI_BAD_INPUT,
+					"--report json=%s: must be json=FILE or json=fd:N", arg);
 		flags = fcntl((int)fd, F_GETFL);
 		if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
-			return cli_fail(CLI_BAD_INPUT, "--report json=%s: descriptor %ld is not open for writing",
+			return cli_fail(CLI_BAD_INPUT,
+					"--report json=%s: descriptor %ld is not open for writing",
 					arg, fd);
 		report->fd = (int)fd;
 		return 0;
@@ -60,8 +62,9 @@ static json_t *phases(const struct lkvm_result *res)
 
 	for (int i = 0; i < LKVM_N_PHASES; i++)
 		json_object_set_new(obj, lkvm_phase_name(i),
-				    res->phase_ns[i] ? json_real((double)(res->phase_ns[i] - start) / 1e6)
-						     : json_null());
+				    res->phase_ns[i]
+					    ? json_real((double)(res->phase_ns[i] - start) / 1e6)
+					    : json_null());
 	return obj;
 }
 
@@ -88,7 +91,8 @@ static json_t *last_exits(const struct lkvm_vcpu_state *state)
 	for (unsigned int i = 0; i < state->n_exits; i++) {
 		const struct lkvm_last_exit *e = &state->exits[i];
 		const char *name = lkvm_exit_reason_name(e->reason);
-		json_t *obj = json_pack("{s:s, s:o}", "reason", name ? name : "?", "address", hex(e->addr));
+		json_t *obj = json_pack("{s:s, s:o}", "reason", name ? name : "?", "address",
+					hex(e->addr));
 
 		if (e->size) {
 			json_object_set_new(obj, "write", json_boolean(e->write));
@@ -113,8 +117,8 @@ static json_t *vcpus(struct lkvm_vm *vm, const struct lkvm_result *res)
 		regs = json_object();
 		for (unsigned int r = 0; r < state.n_regs; r++)
 			json_object_set_new(regs, state.regs[r].name, hex(state.regs[r].value));
-		obj = json_pack("{s:i, s:o, s:s?, s:s?, s:o}", "index", (int)i, "registers", regs, "symbol",
-				state.symbol[0] ? state.symbol : NULL, "symbol_note",
+		obj = json_pack("{s:i, s:o, s:s?, s:s?, s:o}", "index", (int)i, "registers", regs,
+				"symbol", state.symbol[0] ? state.symbol : NULL, "symbol_note",
 				state.symbol_note[0] ? state.symbol_note : NULL, "last_exits",
 				last_exits(&state));
 		json_array_append_new(list, obj);
@@ -127,20 +131,16 @@ static json_t *of_vm(const struct lkvm_config *cfg, struct lkvm_vm *vm)
 	struct lkvm_result res;
 
 	lkvm_vm_result(vm, &res);
-	return json_pack("{s:s, s:s, s:i, s:o, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}",
-			 "name", lkvm_vm_config(vm)->name[0] ? lkvm_vm_config(vm)->name : cfg->name,
-			 "cause", lkvm_cause_name(res.cause),
-			 "exit_status", res.exit_status,
-			 "verdict", res.cause == LKVM_CAUSE_VERDICT ? number(res.verdict) : json_null(),
-			 "detail", res.detail,
-			 "cpus", (int)res.n_vcpus,
-			 "boots", (int)res.n_boots,
-			 "start_monotonic_ns", number(res.phase_ns[LKVM_PHASE_START]),
-			 "phases_ms", phases(&res),
-			 "exits", exits(&res),
-			 "unclaimed_accesses", number(res.unclaimed_accesses),
-			 "console", "bytes", number(res.console_bytes), "lost", number(res.console_lost),
-			 "vcpus", vcpus(vm, &res));
+	return json_pack(
+		"{s:s, s:s, s:i, s:o, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}",
+		"name", lkvm_vm_config(vm)->name[0] ? lkvm_vm_config(vm)->name : cfg->name, "cause",
+		lkvm_cause_name(res.cause), "exit_status", res.exit_status, "verdict",
+		res.cause == LKVM_CAUSE_VERDICT ? number(res.verdict) : json_null(), "detail",
+		res.detail, "cpus", (int)res.n_vcpus, "boots", (int)res.n_boots,
+		"start_monotonic_ns", number(res.phase_ns[LKVM_PHASE_START]), "phases_ms",
+		phases(&res), "exits", exits(&res), "unclaimed_accesses",
+		number(res.unclaimed_accesses), "console", "bytes", number(res.console_bytes),
+		"lost", number(res.console_lost), "vcpus", vcpus(vm, &res));
 }
 
 static json_t *of_error(const struct lkvm_config *cfg, const struct lkvm_error *err)
@@ -173,8 +173,8 @@ static bool write_all(int fd, const char *text)
 	return true;
 }
 
-bool report_write(const struct cli_report *report, const struct lkvm_config *cfg, struct lkvm_vm *vm,
-		  const struct lkvm_error *err)
+bool report_write(const struct cli_report *report, const struct lkvm_config *cfg,
+		  struct lkvm_vm *vm, const struct lkvm_error *err)
 {
 	json_t *obj;
 	char *text;

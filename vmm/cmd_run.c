@@ -46,7 +46,8 @@ static bool wait_for_end(struct lkvm_vm *vm, int signals)
 	while (!(fds[0].revents & POLLIN)) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			break;
-		if (!(fds[1].revents & POLLIN) || read(signals, &info, sizeof(info)) != sizeof(info))
+		if (!(fds[1].revents & POLLIN) ||
+		    read(signals, &info, sizeof(info)) != sizeof(info))
 			continue;
 		if (info.ssi_signo == SIGCONT) {
 			if (tty_is_raw())
@@ -70,8 +71,8 @@ static int say_how_it_ended(const struct run_opts *opts, struct lkvm_vm *vm)
 	lkvm_vm_result(vm, &res);
 	seconds = (double)(res.phase_ns[LKVM_PHASE_END] - res.phase_ns[LKVM_PHASE_START]) / 1e9;
 	if (opts->report.fd != STDERR_FILENO)
-		cli_fail(0, "%s after %.3f s, exit status %d: %s", lkvm_cause_name(res.cause), seconds,
-			 res.exit_status, res.detail);
+		cli_fail(0, "%s after %.3f s, exit status %d: %s", lkvm_cause_name(res.cause),
+			 seconds, res.exit_status, res.detail);
 	return res.exit_status;
 }
 
@@ -100,7 +101,8 @@ static int run(struct run_opts *opts)
 	tty_restore();
 	status = say_how_it_ended(opts, vm);
 	if (!report_write(&opts->report, &opts->cfg, vm, NULL))
-		status = cli_fail(CLI_HOST_ERROR, "--report %s: cannot be written", opts->report_arg);
+		status = cli_fail(CLI_HOST_ERROR, "--report %s: cannot be written",
+				  opts->report_arg);
 	lkvm_vm_destroy(vm);
 	close(signals);
 	return status;

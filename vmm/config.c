@@ -55,8 +55,10 @@ static int check_name(const char *name, struct lkvm_error *err)
 {
 	for (const char *p = name; *p; p++) {
 		if (!isalnum((unsigned char)*p) && !strchr("-_.", *p))
-			return err_input(err, "--name %s: only letters, digits, '-', '_' and '.' are allowed",
-					 name);
+			return err_input(
+				err,
+				"--name %s: only letters, digits, '-', '_' and '.' are allowed",
+				name);
 	}
 	return 0;
 }

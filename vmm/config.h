@@ -1,4 +1,4 @@
-/* config.h - the config of a VM, once validated (layer 2). */
+/* config.h - the config of a VM, once validated (layer 4). */
 #ifndef LKVM_VMM_CONFIG_H
 #define LKVM_VMM_CONFIG_H
 

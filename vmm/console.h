@@ -22,9 +22,9 @@
 struct console;
 struct dev;
 
-#define CONSOLE_OUT_SIZE     (64 * 1024) /* bytes */
-#define CONSOLE_OUT_HEADROOM 8192	 /* kept free for accesses already under way */
-#define CONSOLE_IN_SIZE	     4096	 /* bytes */
+#define CONSOLE_OUT_SIZE     (64 * 1024)	 /* bytes */
+#define CONSOLE_OUT_HEADROOM 8192		 /* kept free for accesses already under way */
+#define CONSOLE_IN_SIZE	     4096		 /* bytes */
 #define CONSOLE_FLUSH_NS     (2 * NSEC_PER_MSEC) /* output waits this long for company */
 
 /* What a console tells its VM; all on the loop thread. */

@@ -52,7 +52,8 @@ struct dev_env {
 	struct gmem *gmem;
 	struct loop *loop;
 	struct dev_gate *gate;
-	void (*event)(void *ctx, const struct dev *dev, enum dev_event event, u64 value); /* any thread */
+	void (*event)(void *ctx, const struct dev *dev, enum dev_event event,
+		      u64 value); /* any thread */
 	void *event_ctx;
 	bool utc_frozen; /* tests: the wall clock is utc_ns */
 	u64 utc_ns;

@@ -33,8 +33,7 @@ struct elf_kernel {
 bool elf_is_elf(const struct image *img);
 
 /* Read and check the headers of a 64-bit little-endian executable for @machine (EM_*). */
-int elf_parse(const struct image *img, u16 machine, struct elf_kernel *elf,
-	      struct lkvm_error *err);
+int elf_parse(const struct image *img, u16 machine, struct elf_kernel *elf, struct lkvm_error *err);
 
 /* Load the segments, zeroing what the file does not fill. One outside RAM: LKVM_ERR_INPUT. */
 int elf_load(const struct image *img, const struct elf_kernel *elf, const struct gmem *gm,

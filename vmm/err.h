@@ -19,7 +19,8 @@ int err_input(struct lkvm_error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* This host lacks what was asked for. @code is a positive errno; returns -@code. */
 int err_unsupported(struct lkvm_error *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* A host call failed; ": strerror(@code)" is appended. @code is a positive errno; returns -@code. */
+/* A host call failed; ": strerror(@code)" is appended. @code is a positive errno; returns -@code.
+ */
 int err_host(struct lkvm_error *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -41,7 +41,8 @@ int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err)
 	if (host == MAP_FAILED)
 		return err_host(err, ENOMEM, "guest memory: cannot map %llu MiB",
 				(unsigned long long)(size / MIB));
-	gm->regions[gm->n_regions++] = (struct gmem_region){ .gpa = gpa, .size = size, .host = host };
+	gm->regions[gm->n_regions++] =
+		(struct gmem_region){ .gpa = gpa, .size = size, .host = host };
 	return 0;
 }
 

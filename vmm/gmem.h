@@ -23,7 +23,7 @@ struct kvm;
 
 struct gmem_region {
 	u64 gpa;
-	u64 size; /* bytes */
+	u64 size;   /* bytes */
 	void *host; /* gmem.c only */
 };
 
@@ -47,7 +47,8 @@ void gmem_fini(struct gmem *gm);
 /* True when all of [gpa, gpa + len) is RAM of one region. */
 bool gmem_contains(const struct gmem *gm, u64 gpa, u64 len);
 
-/* All or nothing: 0, or -EFAULT when the range is not RAM of one region (@len 0 always succeeds). */
+/* All or nothing: 0, or -EFAULT when the range is not RAM of one region (@len 0 always succeeds).
+ */
 int gmem_read(const struct gmem *gm, u64 gpa, void *buf, size_t len);
 int gmem_write(const struct gmem *gm, u64 gpa, const void *buf, size_t len);
 int gmem_zero(const struct gmem *gm, u64 gpa, u64 len);

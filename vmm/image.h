@@ -12,13 +12,16 @@
 #include "vmm/err.h"
 
 struct image {
-	int fd; /* -1: not given */
-	u64 size; /* bytes when opened */
+	int fd;		  /* -1: not given */
+	u64 size;	  /* bytes when opened */
 	const char *what; /* "kernel", "initrd": static */
 	const char *path; /* the config's */
 };
 
-#define IMAGE_NONE { .fd = -1 }
+#define IMAGE_NONE       \
+	{                \
+		.fd = -1 \
+	}
 
 /*
  * Open @path ("" leaves @img at IMAGE_NONE). Not a regular file, unreadable or

@@ -35,33 +35,39 @@ int kvm_create(struct kvm *kvm, const struct kvm_backend *be, unsigned long type
 	*kvm = (struct kvm){ .be = be, .sys_fd = -1, .vm_fd = -1 };
 	ret = be->open(be->ctx);
 	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		return err_unsupported(err, -ret,
-				       "%s is missing: load the kvm module of this CPU, or run where "
-				       "hardware virtualization is on",
-				       be->path);
+		return err_unsupported(
+			err, -ret,
+			"%s is missing: load the kvm module of this CPU, or run where "
+			"hardware virtualization is on",
+			be->path);
 	if (ret == -EACCES || ret == -EPERM)
-		return err_unsupported(err, -ret,
-				       "%s may not be opened by this user: join the group that owns it",
-				       be->path);
+		return err_unsupported(
+			err, -ret, "%s may not be opened by this user: join the group that owns it",
+			be->path);
 	if (ret < 0)
-		return err_unsupported(err, -ret, "%s cannot be opened: %s", be->path, strerror(-ret));
+		return err_unsupported(err, -ret, "%s cannot be opened: %s", be->path,
+				       strerror(-ret));
 	kvm->sys_fd = ret;
 
 	ret = be->ioctl(be->ctx, kvm->sys_fd, KVM_GET_API_VERSION, 0);
 	if (ret != KVM_API_VERSION) {
 		if (ret < 0)
-			ret = err_unsupported(err, -ret, "%s is not KVM: it does not know "
-					      "KVM_GET_API_VERSION", be->path);
+			ret = err_unsupported(err, -ret,
+					      "%s is not KVM: it does not know "
+					      "KVM_GET_API_VERSION",
+					      be->path);
 		else
-			ret = err_unsupported(err, EPROTO, "%s has KVM API version %d, lkvm needs %d",
-					      be->path, ret, KVM_API_VERSION);
+			ret = err_unsupported(err, EPROTO,
+					      "%s has KVM API version %d, lkvm needs %d", be->path,
+					      ret, KVM_API_VERSION);
 		goto fail;
 	}
 	ret = kvm_sys_ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0, err);
 	if (ret < 0)
 		goto fail;
 	kvm->run_size = (size_t)ret;
-	/* A signal during VM creation may end it early; asking again is what the API text advises. */
+	/* A signal during VM creation may end it early; asking again is what the API text advises.
+	 */
 	do {
 		ret = be->ioctl(be->ctx, kvm->sys_fd, KVM_CREATE_VM, type);
 	} while (ret == -EINTR);

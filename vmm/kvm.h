@@ -21,7 +21,8 @@ struct kvm_run;
 struct kvm_backend {
 	int (*open)(void *ctx); /* of the KVM device node */
 	int (*ioctl)(void *ctx, int fd, unsigned long req, unsigned long arg);
-	void *(*mmap)(void *ctx, int fd, size_t len, int *err_out); /* shared, read and write, offset 0 */
+	void *(*mmap)(void *ctx, int fd, size_t len,
+		      int *err_out); /* shared, read and write, offset 0 */
 	void (*munmap)(void *ctx, void *addr, size_t len);
 	void (*close)(void *ctx, int fd);
 	void *ctx;
@@ -37,12 +38,15 @@ const struct kvm_backend *kvm_default_backend(void);
 /* One virtual machine as KVM knows it. */
 struct kvm {
 	const struct kvm_backend *be;
-	int sys_fd; /* -1: closed */
-	int vm_fd;  /* -1: closed */
+	int sys_fd;	 /* -1: closed */
+	int vm_fd;	 /* -1: closed */
 	size_t run_size; /* bytes of the kvm_run mapping of a vCPU */
 };
 
-#define KVM_INIT { .sys_fd = -1, .vm_fd = -1 }
+#define KVM_INIT                          \
+	{                                 \
+		.sys_fd = -1, .vm_fd = -1 \
+	}
 
 /*
  * Open the device node and check its API version (12). Missing, unreadable or of

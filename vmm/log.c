@@ -31,7 +31,8 @@ bool ratelimit_ok(struct ratelimit *rl)
 	u64 now = clock_ns();
 	u64 start = atomic_load_explicit(&rl->window_start, memory_order_relaxed);
 
-	/* Two threads may both open a window: the limit then is twice the burst, which is harmless. */
+	/* Two threads may both open a window: the limit then is twice the burst, which is harmless.
+	 */
 	if (!start || now - start > RATELIMIT_WINDOW_NS) {
 		atomic_store_explicit(&rl->window_start, now, memory_order_relaxed);
 		atomic_store_explicit(&rl->n, 0, memory_order_relaxed);

@@ -19,7 +19,7 @@
 struct loop;
 
 enum loop_kind {
-	LOOP_AUTO,   /* io_uring, else epoll */
+	LOOP_AUTO, /* io_uring, else epoll */
 	LOOP_URING,
 	LOOP_EPOLL,
 	LOOP_MANUAL, /* tests */
@@ -28,11 +28,11 @@ enum loop_kind {
 /* A descriptor to watch, level-triggered. Zero-initialised, then loop_fd_init(). */
 struct loop_fd {
 	int fd;
-	u32 events; /* POLLIN, POLLOUT; 0 = not watched now */
+	u32 events;				      /* POLLIN, POLLOUT; 0 = not watched now */
 	void (*fn)(struct loop_fd *lfd, u32 revents); /* POLLHUP and POLLERR also come unasked */
-	struct loop_fd *next; /* loop.c */
-	u32 slot;	      /* loop.c */
-	u32 armed;	      /* loop.c: what the backend was told */
+	struct loop_fd *next;			      /* loop.c */
+	u32 slot;				      /* loop.c */
+	u32 armed;				      /* loop.c: what the backend was told */
 };
 
 /* A one-shot timer. Zero-initialised, with @fn set. */
@@ -73,14 +73,16 @@ void loop_fd_del(struct loop *loop, struct loop_fd *lfd);
 /* Fire once at @deadline (may be past; 0 = never). Replaces an earlier setting. */
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, u64 deadline);
 
-/* Take @work off the queue if it is there: with loop_timer_set(.., 0), what an owner does before it goes. */
+/* Take @work off the queue if it is there: with loop_timer_set(.., 0), what an owner does before it
+ * goes. */
 void loop_work_cancel(struct loop *loop, struct loop_work *work);
 void loop_post(struct loop *loop, struct loop_work *work);
 
 /* True on the thread that runs the loop, or when nobody does. */
 bool loop_is_here(const struct loop *loop);
 
-/* Manual loops only: run everything that is due, without waiting; advance the clock, firing on the way. */
+/* Manual loops only: run everything that is due, without waiting; advance the clock, firing on the
+ * way. */
 void loop_manual_run(struct loop *loop);
 void loop_manual_advance(struct loop *loop, u64 ns);
 

@@ -37,11 +37,11 @@ struct loop {
 	u64 manual_now;
 
 	struct loop_slot slots[LOOP_MAX_FDS]; /* loop thread */
-	u32 n_slots; /* highest one in use, plus 1 */
+	u32 n_slots;			      /* highest one in use, plus 1 */
 
 	struct loop_fd wake; /* an eventfd */
 
-	pthread_mutex_t lock; /* a leaf; guards what follows */
+	pthread_mutex_t lock;	   /* a leaf; guards what follows */
 	struct loop_timer *timers; /* ascending deadline */
 	struct loop_work *work, **work_tail;
 	bool running;

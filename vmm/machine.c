@@ -15,7 +15,8 @@ static void on_dev_event(void *ctx, const struct dev *dev, enum dev_event event,
 
 	switch (event) {
 	case DEV_EVENT_POWEROFF:
-		machine_end(m, LKVM_CAUSE_POWEROFF, 0, "the guest powered off through %s", dev->name);
+		machine_end(m, LKVM_CAUSE_POWEROFF, 0, "the guest powered off through %s",
+			    dev->name);
 		break;
 	case DEV_EVENT_RESET:
 		machine_end(m, LKVM_CAUSE_RESET, 0, "the guest reset itself through %s", dev->name);

@@ -59,9 +59,10 @@ struct machine {
 	struct dev *devs[MACHINE_MAX_DEVS];
 	unsigned int n_devs;
 
-	struct arch_machine *arch; /* arch/: what it must remember between its calls; NULL at first */
+	struct arch_machine
+		*arch; /* arch/: what it must remember between its calls; NULL at first */
 
-	struct vcpu *vcpus; /* cfg->n_vcpus */
+	struct vcpu *vcpus;   /* cfg->n_vcpus */
 	unsigned int n_vcpus; /* created so far */
 	_Atomic bool first_run_seen;
 	_Atomic bool ended; /* machine_end() was called */

@@ -13,7 +13,7 @@ static int cmd_version(int argc, char **argv);
 static const struct command {
 	const char *name;
 	int (*fn)(int argc, char **argv); /* NULL: refused */
-	const char *text; /* help, or why it is refused */
+	const char *text;		  /* help, or why it is refused */
 } commands[] = {
 	{ "run", cmd_run, "boot a guest and say how it ended" },
 	{ "version", cmd_version, "print the version" },

@@ -6,7 +6,9 @@
 int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void *arg,
 		 struct lkvm_error *err)
 {
-	static const int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+	static const int synchronous[] = {
+		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT
+	};
 	sigset_t all, old;
 	char short_name[16];
 	int ret;

@@ -166,7 +166,8 @@ static enum vcpu_action handle_system_event(struct vcpu *vcpu, const struct kvm_
 	vcpu_note_exit(vcpu, KVM_EXIT_SYSTEM_EVENT, 0, false, type, 0);
 	switch (type) {
 	case KVM_SYSTEM_EVENT_SHUTDOWN:
-		machine_end(m, LKVM_CAUSE_POWEROFF, 0, "vCPU %u powered the machine off", vcpu->index);
+		machine_end(m, LKVM_CAUSE_POWEROFF, 0, "vCPU %u powered the machine off",
+			    vcpu->index);
 		break;
 	case KVM_SYSTEM_EVENT_RESET:
 		machine_end(m, LKVM_CAUSE_RESET, 0, "vCPU %u reset the machine", vcpu->index);
@@ -190,7 +191,8 @@ static enum vcpu_action handle_run_error(struct vcpu *vcpu, int code)
 	if (code == EINTR)
 		return VCPU_CONTINUE;
 	vcpu_note_exit(vcpu, KVM_EXIT_UNKNOWN, 0, false, (u64)code, 0);
-	/* EAGAIN: a CPU that waited to be started was. EFAULT: guest memory could not be reached. */
+	/* EAGAIN: a CPU that waited to be started was. EFAULT: guest memory could not be reached.
+	 */
 	if (code == EAGAIN || code == EFAULT) {
 		if (++vcpu->n_stuck < VCPU_MAX_STUCK)
 			return VCPU_CONTINUE;
@@ -199,8 +201,8 @@ static enum vcpu_action handle_run_error(struct vcpu *vcpu, int code)
 			    vcpu->index, vcpu->n_stuck, strerrorname_np(code));
 		return VCPU_STOP;
 	}
-	machine_end(m, LKVM_CAUSE_HOST_ERROR, (u64)code, "vCPU %u: KVM_RUN failed (%s)", vcpu->index,
-		    strerrorname_np(code));
+	machine_end(m, LKVM_CAUSE_HOST_ERROR, (u64)code, "vCPU %u: KVM_RUN failed (%s)",
+		    vcpu->index, strerrorname_np(code));
 	return VCPU_STOP;
 }
 
@@ -242,7 +244,8 @@ enum vcpu_action vcpu_handle_exit(struct vcpu *vcpu, int ret)
 	if (arch_handle_exit(vcpu, &action) == -ENOSYS) {
 		vcpu_note_exit(vcpu, reason, 0, false, 0, 0);
 		machine_end(vcpu->machine, LKVM_CAUSE_INTERNAL_ERROR, reason,
-			    "vCPU %u: KVM exit reason %u, which lkvm does not know", vcpu->index, reason);
+			    "vCPU %u: KVM exit reason %u, which lkvm does not know", vcpu->index,
+			    reason);
 		return VCPU_STOP;
 	}
 	return action;

@@ -1,11 +1,11 @@
 /*
- * vcpu.h - one virtual CPU and its thread (layer 4; arch/ sees it too).
+ * vcpu.h - one virtual CPU and its thread (struct: layer 2; vcpu.c: layer 4).
  *
  * The thread enters the guest, and between two entries decodes the exit and
  * dispatches it to the buses; it does no file or network I/O. To get its attention, whoever wants
- * it sets a request, kvm_run->immediate_exit and sends the kick signal to the thread. That signal is
- * blocked everywhere and let through only inside KVM_RUN by KVM_SET_SIGNAL_MASK, so
- * no handler is ever installed in the embedder's process, and no kick is lost.
+ * it sets a request, kvm_run->immediate_exit and sends the kick signal to the thread. That signal
+ * is blocked everywhere and let through only inside KVM_RUN by KVM_SET_SIGNAL_MASK, so no handler
+ * is ever installed in the embedder's process, and no kick is lost.
  */
 #ifndef LKVM_VMM_VCPU_H
 #define LKVM_VMM_VCPU_H
@@ -70,7 +70,8 @@ enum vcpu_action vcpu_handle_exit(struct vcpu *vcpu, int ret);
 void vcpu_note_exit(struct vcpu *vcpu, u32 reason, unsigned int size, bool write, u64 addr,
 		    u64 data);
 
-/* What a decoder calls for a device access of the guest: bus dispatch, and waiting where a device asks for it. */
+/* What a decoder calls for a device access of the guest: bus dispatch, and waiting where a device
+ * asks for it. */
 struct bus;
 u64 vcpu_bus_read(struct vcpu *vcpu, struct bus *bus, u64 addr, unsigned int size);
 void vcpu_bus_write(struct vcpu *vcpu, struct bus *bus, u64 addr, unsigned int size, u64 val);

@@ -101,8 +101,9 @@ static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *de
 	pthread_mutex_lock(&vm->lock);
 	if (may_replace(vm)) {
 		/* How a panicking kernel leaves the stage is not news. */
-		if (vm->panicked && (cause == LKVM_CAUSE_RESET || cause == LKVM_CAUSE_TRIPLE_FAULT ||
-				     cause == LKVM_CAUSE_POWEROFF)) {
+		if (vm->panicked &&
+		    (cause == LKVM_CAUSE_RESET || cause == LKVM_CAUSE_TRIPLE_FAULT ||
+		     cause == LKVM_CAUSE_POWEROFF)) {
 			cause = LKVM_CAUSE_PANIC;
 			value = 0;
 			detail = "the guest's kernel panicked";
@@ -157,11 +158,12 @@ static void add_counts(struct lkvm_vm *vm)
 	pthread_mutex_lock(&vm->lock);
 	for (unsigned int i = 0; m && i < m->n_vcpus; i++) {
 		for (unsigned int r = 0; r < LKVM_N_EXIT_REASONS; r++)
-			vm->exits[r] += atomic_load_explicit(&m->vcpus[i].exits[r],
-							     memory_order_relaxed);
+			vm->exits[r] +=
+				atomic_load_explicit(&m->vcpus[i].exits[r], memory_order_relaxed);
 	}
 	if (m)
-		vm->unclaimed += atomic_load(&m->ports.n_unclaimed) + atomic_load(&m->mmio.n_unclaimed);
+		vm->unclaimed +=
+			atomic_load(&m->ports.n_unclaimed) + atomic_load(&m->mmio.n_unclaimed);
 	pthread_mutex_unlock(&vm->lock);
 }
 
@@ -185,7 +187,8 @@ static void vcpu_post_mortem(struct lkvm_vm *vm, struct vcpu *vcpu, struct lkvm_
 			 "the registers could not be read");
 	} else if (!elf_is_elf(&vm->kernel)) {
 		snprintf(state->symbol_note, sizeof(state->symbol_note),
-			 "the kernel is no ELF file with symbols, and where it put itself (KASLR offset) "
+			 "the kernel is no ELF file with symbols, and where it put itself (KASLR "
+			 "offset) "
 			 "is unknown");
 	} else if (elf_symbol(&vm->kernel, pc, state->symbol, sizeof(state->symbol))) {
 		snprintf(state->symbol_note, sizeof(state->symbol_note), "%.*s",
@@ -250,7 +253,8 @@ static void restart(struct lkvm_vm *vm)
 
 	drop_machine(vm);
 	log_info(&vm->log, "reset: booting again");
-	if (machine_create(&vm->machine, &vm->env, &err) || machine_start(vm->machine, paused, &err)) {
+	if (machine_create(&vm->machine, &vm->env, &err) ||
+	    machine_start(vm->machine, paused, &err)) {
 		char detail[sizeof(err.msg)];
 
 		snprintf(detail, sizeof(detail), "%s", err.msg);
@@ -372,7 +376,8 @@ static void *loop_thread(void *arg)
 	struct lkvm_error err = { 0 };
 
 	if (loop_run(vm->loop, &err)) {
-		/* Without a loop nobody else would end it: do so here, with what can still be done. */
+		/* Without a loop nobody else would end it: do so here, with what can still be done.
+		 */
 		note_end(vm, LKVM_CAUSE_HOST_ERROR, (u64)-err.code, err.msg);
 		pthread_mutex_lock(&vm->control);
 		stop_timers(vm);

@@ -27,17 +27,31 @@ static const struct board_line {
 	} ports[DEV_MAX_RANGES];
 	u8 irq; /* 0: none; that one is the PIT's */
 } board[BOARD_N] = {
-	[BOARD_SERIAL] = { &uart16550_class, "serial0", { { X86_PORT_COM1, 8, BUS_SIZE_1, 0 } },
+	[BOARD_SERIAL] = { &uart16550_class,
+			   "serial0",
+			   { { X86_PORT_COM1, 8, BUS_SIZE_1, 0 } },
 			   X86_IRQ_COM1 },
-	[BOARD_RTC] = { &mc146818_class, "rtc", { { X86_PORT_RTC, 2, BUS_SIZE_1, 0 } }, X86_IRQ_RTC },
-	[BOARD_I8042] = { &i8042_class, "i8042",
+	[BOARD_RTC] = { &mc146818_class,
+			"rtc",
+			{ { X86_PORT_RTC, 2, BUS_SIZE_1, 0 } },
+			X86_IRQ_RTC },
+	[BOARD_I8042] = { &i8042_class,
+			  "i8042",
 			  { { X86_PORT_I8042_DATA, 1, BUS_SIZE_1, I8042_TAG_DATA },
-			    { X86_PORT_I8042_CMD, 1, BUS_SIZE_1, I8042_TAG_CMD } }, 0 },
-	[BOARD_PM] = { &acpi_pm_class, "acpi-pm", { { X86_PORT_PM, ACPI_PM_LEN, BUS_SIZE_ANY, 0 } },
+			    { X86_PORT_I8042_CMD, 1, BUS_SIZE_1, I8042_TAG_CMD } },
+			  0 },
+	[BOARD_PM] = { &acpi_pm_class,
+		       "acpi-pm",
+		       { { X86_PORT_PM, ACPI_PM_LEN, BUS_SIZE_ANY, 0 } },
 		       X86_IRQ_SCI },
-	[BOARD_PVPANIC] = { &pvpanic_class, "pvpanic", { { X86_PORT_PVPANIC, 1, BUS_SIZE_1, 0 } }, 0 },
-	[BOARD_DEBUG_EXIT] = { &debug_exit_class, "debug-exit",
-			       { { 0, 4, BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4, 0 } }, 0 },
+	[BOARD_PVPANIC] = { &pvpanic_class,
+			    "pvpanic",
+			    { { X86_PORT_PVPANIC, 1, BUS_SIZE_1, 0 } },
+			    0 },
+	[BOARD_DEBUG_EXIT] = { &debug_exit_class,
+			       "debug-exit",
+			       { { 0, 4, BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4, 0 } },
+			       0 },
 };
 
 /* Ports KVM answers itself once its PIC and PIT exist: no device of ours would see them. */
@@ -45,8 +59,10 @@ static const struct {
 	u16 port, len;
 	const char *name;
 } kvm_ports[] = {
-	{ 0x20, 2, "the interrupt controller" },  { 0xa0, 2, "the interrupt controller" },
-	{ 0x4d0, 2, "the interrupt controller" }, { 0x40, 4, "the timer" },
+	{ 0x20, 2, "the interrupt controller" },
+	{ 0xa0, 2, "the interrupt controller" },
+	{ 0x4d0, 2, "the interrupt controller" },
+	{ 0x40, 4, "the timer" },
 	{ 0x61, 1, "the timer" },
 };
 
@@ -65,12 +81,16 @@ int x86_check_board(const struct lkvm_config *cfg, struct lkvm_error *err)
 	}
 	for (size_t i = 0; i < BOARD_DEBUG_EXIT; i++) {
 		for (size_t r = 0; r < DEV_MAX_RANGES; r++) {
-			if (ranges_overlap(port, len, board[i].ports[r].port, board[i].ports[r].len))
+			if (ranges_overlap(port, len, board[i].ports[r].port,
+					   board[i].ports[r].len))
 				taken = board[i].name;
 		}
 	}
-	return taken ? err_input(err, "--debug-exit 0x%x: ports 0x%x to 0x%x are not free, %s is there; "
-				 "0xf4 is", port, port, port + len - 1, taken) : 0;
+	return taken ? err_input(err,
+				 "--debug-exit 0x%x: ports 0x%x to 0x%x are not free, %s is there; "
+				 "0xf4 is",
+				 port, port, port + len - 1, taken)
+		     : 0;
 }
 
 static int add_dev(struct machine *m, const struct board_line *line, struct lkvm_error *err)
@@ -122,7 +142,9 @@ static int dump(const char *path, const u8 *data, size_t len, struct lkvm_error 
 static int load_acpi(struct machine *m, struct lkvm_error *err)
 {
 	u32 apic_ids[LKVM_MAX_VCPUS];
-	struct acpi_desc desc = { .gpa = X86_ACPI_GPA, .apic_ids = apic_ids, .n_vcpus = m->n_vcpus };
+	struct acpi_desc desc = { .gpa = X86_ACPI_GPA,
+				  .apic_ids = apic_ids,
+				  .n_vcpus = m->n_vcpus };
 	u8 *tables = calloc(1, X86_ACPI_SIZE);
 	size_t used = 0;
 	int ret;

@@ -27,9 +27,8 @@ struct boot_entry {
  * (RSDP at X86_ACPI_GPA, which the caller fills) and what the entry needs around it. A bad file or
  * one that does not fit is LKVM_ERR_INPUT.
  */
-int boot_load(const struct lkvm_config *cfg, const struct image *kernel,
-	      const struct image *initrd, const struct gmem *gm, struct boot_entry *entry,
-	      struct lkvm_error *err);
+int boot_load(const struct lkvm_config *cfg, const struct image *kernel, const struct image *initrd,
+	      const struct gmem *gm, struct boot_entry *entry, struct lkvm_error *err);
 
 struct kvm_regs;
 struct kvm_sregs;

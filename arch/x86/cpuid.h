@@ -23,14 +23,14 @@ enum cpuid_vendor { CPUID_VENDOR_INTEL, CPUID_VENDOR_AMD, CPUID_VENDOR_HYGON, CP
  */
 struct cpu_topology {
 	unsigned int sockets, cores, threads; /* cores per socket, threads per core */
-	unsigned int core_shift;   /* id >> this numbers cores */
-	unsigned int socket_shift; /* id >> this numbers sockets */
+	unsigned int core_shift;	      /* id >> this numbers cores */
+	unsigned int socket_shift;	      /* id >> this numbers sockets */
 };
 
 /*
  * From the config: counts of 0 are derived (all CPUs are cores of one socket
- * unless sockets, cores or threads are given). LKVM_ERR_INPUT when they do not multiply to n_vcpus or the
- * largest id does not fit the 8 bits of an xAPIC (254; 255 is broadcast).
+ * unless sockets, cores or threads are given). LKVM_ERR_INPUT when they do not multiply to n_vcpus
+ * or the largest id does not fit the 8 bits of an xAPIC (254; 255 is broadcast).
  */
 int cpu_topology_init(struct cpu_topology *topo, const struct lkvm_config *cfg,
 		      struct lkvm_error *err);

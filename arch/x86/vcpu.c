@@ -7,11 +7,11 @@
 #include "linux-uapi/x86.h"
 #include "vmm/arch.h"
 
-#define MSR_IA32_MISC_ENABLE  0x1a0 /* SDM 4, table 2-2 */
+#define MSR_IA32_MISC_ENABLE	0x1a0 /* SDM 4, table 2-2 */
 #define MISC_ENABLE_FAST_STRING BIT(0)
-#define MSR_IA32_MTRR_DEF_TYPE 0x2ff /* SDM 3A, 12.11.2.1 */
-#define MTRR_ENABLE	       BIT(11)
-#define MTRR_WRITE_BACK	       6
+#define MSR_IA32_MTRR_DEF_TYPE	0x2ff /* SDM 3A, 12.11.2.1 */
+#define MTRR_ENABLE		BIT(11)
+#define MTRR_WRITE_BACK		6
 
 static int set_cpuid(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err)
 {
@@ -45,7 +45,8 @@ static int set_msrs(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err
 		if (ret < 0)
 			return ret;
 		if (ret == 0)
-			log_info(m->log, "vCPU %u: KVM refuses MSR 0x%x", vcpu->index, msrs[i].index);
+			log_info(m->log, "vCPU %u: KVM refuses MSR 0x%x", vcpu->index,
+				 msrs[i].index);
 	}
 	return 0;
 }
@@ -97,18 +98,42 @@ int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc)
 		const char *name;
 		u64 value;
 	} regs[] = {
-		{ "rip", r.rip },	      { "rflags", r.rflags },	      { "rax", r.rax },
-		{ "rbx", r.rbx },	      { "rcx", r.rcx },		      { "rdx", r.rdx },
-		{ "rsi", r.rsi },	      { "rdi", r.rdi },		      { "rbp", r.rbp },
-		{ "rsp", r.rsp },	      { "r8", r.r8 },		      { "r9", r.r9 },
-		{ "r10", r.r10 },	      { "r11", r.r11 },		      { "r12", r.r12 },
-		{ "r13", r.r13 },	      { "r14", r.r14 },		      { "r15", r.r15 },
-		{ "cr0", s.cr0 },	      { "cr2", s.cr2 },		      { "cr3", s.cr3 },
-		{ "cr4", s.cr4 },	      { "cr8", s.cr8 },		      { "efer", s.efer },
-		{ "apic_base", s.apic_base }, { "cs", s.cs.selector },	      { "cs.base", s.cs.base },
-		{ "ss", s.ss.selector },      { "ds", s.ds.selector },	      { "es", s.es.selector },
-		{ "fs.base", s.fs.base },     { "gs.base", s.gs.base },	      { "tr", s.tr.selector },
-		{ "gdt.base", s.gdt.base },   { "gdt.limit", s.gdt.limit }, { "idt.base", s.idt.base },
+		{ "rip", r.rip },
+		{ "rflags", r.rflags },
+		{ "rax", r.rax },
+		{ "rbx", r.rbx },
+		{ "rcx", r.rcx },
+		{ "rdx", r.rdx },
+		{ "rsi", r.rsi },
+		{ "rdi", r.rdi },
+		{ "rbp", r.rbp },
+		{ "rsp", r.rsp },
+		{ "r8", r.r8 },
+		{ "r9", r.r9 },
+		{ "r10", r.r10 },
+		{ "r11", r.r11 },
+		{ "r12", r.r12 },
+		{ "r13", r.r13 },
+		{ "r14", r.r14 },
+		{ "r15", r.r15 },
+		{ "cr0", s.cr0 },
+		{ "cr2", s.cr2 },
+		{ "cr3", s.cr3 },
+		{ "cr4", s.cr4 },
+		{ "cr8", s.cr8 },
+		{ "efer", s.efer },
+		{ "apic_base", s.apic_base },
+		{ "cs", s.cs.selector },
+		{ "cs.base", s.cs.base },
+		{ "ss", s.ss.selector },
+		{ "ds", s.ds.selector },
+		{ "es", s.es.selector },
+		{ "fs.base", s.fs.base },
+		{ "gs.base", s.gs.base },
+		{ "tr", s.tr.selector },
+		{ "gdt.base", s.gdt.base },
+		{ "gdt.limit", s.gdt.limit },
+		{ "idt.base", s.idt.base },
 		{ "idt.limit", s.idt.limit },
 	};
 

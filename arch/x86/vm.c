@@ -8,8 +8,6 @@
 #include "linux-uapi/x86.h"
 #include "vmm/arch.h"
 
-const char arch_name[] = "x86-64";
-
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
 	struct cpu_topology topo;
@@ -38,7 +36,8 @@ static int get_supported_cpuid(struct machine *m, struct lkvm_error *err)
 	cpuid->nent = CPUID_MAX_ENTRIES;
 	ret = be->ioctl(be->ctx, m->kvm.sys_fd, KVM_GET_SUPPORTED_CPUID, KVM_ARG(cpuid));
 	if (ret == -E2BIG)
-		return err_unsupported(err, E2BIG, "this host's KVM offers more than %d CPUID leaves",
+		return err_unsupported(err, E2BIG,
+				       "this host's KVM offers more than %d CPUID leaves",
 				       CPUID_MAX_ENTRIES);
 	return ret < 0 ? err_host(err, -ret, "KVM_GET_SUPPORTED_CPUID failed") : 0;
 }

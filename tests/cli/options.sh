@@ -75,7 +75,8 @@ accepted --panic-from-console on
 accepted --panic-from-console=off
 accepted --boot auto
 accepted --boot linux64
-accepted --boot pvh
+vm -k "$BUILD/tests/guests/echo.pvh.elf" --boot pvh
+is "accepted: --boot pvh" 0
 accepted -c 8,sockets=2,cores=2,threads=2
 accepted -c 6,cores=3
 accepted --dump-acpi "$T/acpi"

@@ -34,7 +34,7 @@ static int check_region(struct fake_call *c, const struct kvm_userspace_memory_r
 	if (r->slot >= (u32)fake_cap(c->fk, c->vm, KVM_CAP_NR_MEMSLOTS))
 		return -EINVAL;
 	if (r->guest_phys_addr + r->memory_size < r->guest_phys_addr ||
-	    r->userspace_addr + r->memory_size < r->userspace_addr)
+	    !range_fits(r->userspace_addr, r->memory_size, BIT(47)))
 		return -EINVAL;
 	return 0;
 }
@@ -171,7 +171,7 @@ static int irq_line_status(struct fake_call *c)
 	return ret;
 }
 
-/* 4.71: only with an irqchip; EINVAL without (observed). */
+/* 4.71: only with an irqchip; EINVAL without, EPERM with nobody to deliver it to (observed). */
 static int signal_msi(struct fake_call *c)
 {
 	const struct kvm_msi *m = fake_user(c);
@@ -181,7 +181,7 @@ static int signal_msi(struct fake_call *c)
 	fake_note(c, " 0x%x 0x%x", m->address_lo, m->data);
 	if (!c->fk->host->arch->has_irqchip(c->vm) || m->flags)
 		return -EINVAL;
-	return 1;
+	return c->vm->n_vcpus ? 1 : -EPERM;
 }
 
 /* 4.52: no flags; KVM_CAP_IRQ_ROUTING says how many. EINVAL: observed. */

@@ -12,41 +12,50 @@
 #define MSR_KVM_CLOCK_NEW 0x4b564d01
 #define MAX_ENTRIES	  256 /* E2BIG from here on: observed */
 
-/* What KVM knows, as ranges; the registers of a range are alike. @feature: a system request has it
- * too. */
+enum { PLAIN, FEATURE, READ_ONLY };
+
+/*
+ * What KVM knows, as observed on 7.2 and 6.18; a FEATURE is there for a system request too. Reading
+ * what may not be written is fine.
+ */
 static const struct msr_range {
 	u32 first, last;
-	bool feature;
+	u32 kind;
 } ranges[] = {
-	{ 0x10, 0x12, false },	 /* TSC, kvmclock (old) */
-	{ 0x17, 0x17, false },	 /* PLATFORM_ID */
-	{ 0x1b, 0x1b, false },	 /* APIC_BASE */
-	{ 0x34, 0x34, false },	 /* SMI_COUNT */
-	{ 0x3a, 0x3b, false },	 /* FEATURE_CONTROL, TSC_ADJUST */
-	{ 0x48, 0x48, false },	 /* SPEC_CTRL */
-	{ 0x8b, 0x8b, true },	 /* microcode revision */
-	{ 0xce, 0xce, true },	 /* PLATFORM_INFO */
-	{ 0xfe, 0xfe, false },	 /* MTRRcap */
-	{ 0x10a, 0x10a, true },	 /* ARCH_CAPABILITIES */
-	{ 0x140, 0x140, false }, /* MISC_FEATURES_ENABLES */
-	{ 0x174, 0x176, false }, /* SYSENTER */
-	{ 0x179, 0x17b, false }, /* MCG */
-	{ 0x186, 0x187, false }, /* PERFEVTSEL */
-	{ 0x198, 0x199, false }, /* PERF_STATUS, PERF_CTL */
-	{ 0x1a0, 0x1a0, false }, /* MISC_ENABLE */
-	{ 0x1d9, 0x1d9, false }, /* DEBUGCTL */
-	{ 0x200, 0x20f, false }, /* MTRR, variable */
-	{ 0x250, 0x250, false }, /* MTRR, fixed */
-	{ 0x258, 0x259, false },
-	{ 0x268, 0x26f, false },
-	{ 0x277, 0x277, false },	   /* PAT */
-	{ 0x2ff, 0x2ff, false },	   /* MTRR default type */
-	{ 0x400, 0x47f, false },	   /* machine check banks */
-	{ 0x6e0, 0x6e0, false },	   /* TSC_DEADLINE */
-	{ 0xc0000080, 0xc0000084, false }, /* EFER, STAR, LSTAR, CSTAR, FMASK */
-	{ 0xc0000100, 0xc0000103, false }, /* FS, GS, KERNEL_GS, TSC_AUX */
-	{ 0xc0010015, 0xc0010015, false }, /* HWCR */
-	{ 0x4b564d00, 0x4b564d08, false }, /* KVM's own */
+	{ 0x10, 0x12, PLAIN },	     /* TSC, kvmclock (old) */
+	{ 0x17, 0x17, READ_ONLY },   /* PLATFORM_ID */
+	{ 0x1b, 0x1b, PLAIN },	     /* APIC_BASE */
+	{ 0x34, 0x34, PLAIN },	     /* SMI_COUNT */
+	{ 0x3a, 0x3b, PLAIN },	     /* FEATURE_CONTROL, TSC_ADJUST */
+	{ 0x48, 0x48, PLAIN },	     /* SPEC_CTRL */
+	{ 0x8b, 0x8b, FEATURE },     /* microcode revision */
+	{ 0xce, 0xce, FEATURE },     /* PLATFORM_INFO */
+	{ 0xfe, 0xfe, READ_ONLY },   /* MTRRcap */
+	{ 0x10a, 0x10a, FEATURE },   /* ARCH_CAPABILITIES */
+	{ 0x140, 0x140, PLAIN },     /* MISC_FEATURES_ENABLES */
+	{ 0x174, 0x176, PLAIN },     /* SYSENTER */
+	{ 0x179, 0x179, READ_ONLY }, /* MCG_CAP */
+	{ 0x17a, 0x17b, PLAIN },     /* MCG_STATUS, MCG_CTL */
+	{ 0x186, 0x187, PLAIN },     /* PERFEVTSEL */
+	{ 0x198, 0x199, READ_ONLY }, /* PERF_STATUS, PERF_CTL */
+	{ 0x1a0, 0x1a0, PLAIN },     /* MISC_ENABLE */
+	{ 0x1d9, 0x1d9, PLAIN },     /* DEBUGCTL */
+	{ 0x1fc, 0x1fc, PLAIN },     /* POWER_CTL */
+	{ 0x200, 0x20f, PLAIN },     /* MTRR, variable */
+	{ 0x250, 0x250, PLAIN },     /* MTRR, fixed */
+	{ 0x258, 0x259, PLAIN },
+	{ 0x268, 0x26f, PLAIN },
+	{ 0x277, 0x277, PLAIN },	   /* PAT */
+	{ 0x2ff, 0x2ff, PLAIN },	   /* MTRR default type */
+	{ 0x345, 0x345, FEATURE },	   /* PERF_CAPABILITIES */
+	{ 0x400, 0x47f, PLAIN },	   /* machine check banks */
+	{ 0x6e0, 0x6e0, PLAIN },	   /* TSC_DEADLINE */
+	{ 0xc0000080, 0xc0000084, PLAIN }, /* EFER, STAR, LSTAR, CSTAR, FMASK */
+	{ 0xc0000100, 0xc0000104, PLAIN }, /* FS, GS, KERNEL_GS, TSC_AUX, TSC ratio */
+	{ 0xc0010015, 0xc0010015, PLAIN }, /* HWCR */
+	{ 0xc0010117, 0xc0010117, PLAIN }, /* VM_HSAVE_PA */
+	{ 0xc001011f, 0xc001011f, PLAIN }, /* VIRT_SSBD */
+	{ 0x4b564d00, 0x4b564d07, PLAIN }, /* KVM's own */
 };
 
 static const struct msr_range *find_range(u32 index, int *slot)
@@ -66,7 +75,7 @@ int x86_msr_slot(u32 index)
 {
 	int slot;
 
-	return find_range(index, &slot) && slot < X86_MAX_MSRS ? slot : -1;
+	return find_range(index, &slot) ? slot : -1;
 }
 
 static bool refused(const struct fakekvm *fk, u32 index)
@@ -122,9 +131,12 @@ static bool get_msr(const struct fake_call *c, u32 index, u64 *val)
 static bool set_msr(const struct fake_call *c, u32 index, u64 val)
 {
 	struct x86_vcpu *v = x86_vcpu(c->vcpu);
-	int slot = x86_msr_slot(index);
+	const struct msr_range *r;
+	int slot;
 
-	if (slot < 0 || refused(c->fk, index) || (index == MSR_PAT && !pat_valid(val)))
+	r = find_range(index, &slot);
+	if (!r || r->kind == READ_ONLY || refused(c->fk, index) ||
+	    (index == MSR_PAT && !pat_valid(val)))
 		return false;
 	if (index == MSR_APIC_BASE) {
 		if (x86_check_apic_base(v, val))
@@ -191,7 +203,7 @@ int x86_get_feature_msrs(struct fake_call *c)
 		int slot;
 
 		r = find_range(m->entries[i].index, &slot);
-		if (!r || !r->feature || refused(c->fk, m->entries[i].index))
+		if (!r || r->kind != FEATURE || refused(c->fk, m->entries[i].index))
 			break;
 		m->entries[i].data = 0;
 	}
@@ -210,7 +222,7 @@ static int put_list(struct fake_call *c, bool feature)
 	fake_note(c, " nmsrs %u", room);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ranges); i++) {
 		/* machine check banks are not listed (4.3) */
-		if ((feature && !ranges[i].feature) || ranges[i].first == 0x400)
+		if ((feature && ranges[i].kind != FEATURE) || ranges[i].first == 0x400)
 			continue;
 		for (u32 index = ranges[i].first; index <= ranges[i].last; index++, n++)
 			if (n < room)

@@ -50,7 +50,6 @@ void x86_vcpu_reset(struct fakekvm *fk, struct fake_vcpu *vcpu)
 	v->sregs.cr0 = 0x60000010;
 	v->sregs.apic_base = 0xfee00800 | (bsp ? 0x100 : 0);
 	v->fpu.fcw = 0x37f;
-	v->fpu.mxcsr = 0x1f80;
 	v->xcrs.nr_xcrs = 1;
 	v->xcrs.xcrs[0].value = 1;
 	v->debugregs.dr6 = 0xffff0ff0;
@@ -425,8 +424,6 @@ static int get_tsc_khz(struct fake_call *c)
 static int set_tsc_khz(struct fake_call *c)
 {
 	fake_note(c, " %lu", c->arg);
-	if (c->arg > INT32_MAX)
-		return -EINVAL;
 	if (c->arg && c->arg < c->fk->host->tsc_khz && !fake_cap(c->fk, c->vm, KVM_CAP_TSC_CONTROL))
 		return -EINVAL;
 	x86_vcpu(c->vcpu)->tsc_khz = c->arg ? c->arg : c->fk->host->tsc_khz;

@@ -24,9 +24,7 @@ for file in "$lkvm" "$out/liblkvm.so" "$out/liblkvm.a"; do
 done
 
 # The functions that lkvm.h declares, as the compiler sees them.
-{
-	echo '#include <lkvm.h>'
-} | "$cc" -Iinclude -E -P -x c - | tr '\n' ' ' | tr ';{}' '\n' |
+echo '#include <lkvm.h>' | "$cc" -Iinclude -E -P -x c - | tr '\n' ' ' | tr ';{}' '\n' |
 	sed -nE 's/.*\b(lkvm_[a-z0-9_]+)\(.*/\1/p' | sort -u >"$work/declared"
 [ "$(wc -l <"$work/declared")" -gt 10 ] || bail 'found no functions in include/lkvm.h'
 

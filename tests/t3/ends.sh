@@ -63,17 +63,17 @@ guest pvpanic -p "events=2"
 is "pvpanic with a crash kernel to come is no end" 7
 
 guest triple
-is "a triple fault is 114, with registers and symbol" 114 'report:"symbol": "guest_main+' \
-	'report:"rip": "0x10' 'report:"reason": "shutdown"'
+# Which registers is KVM's affair: on AMD hosts it resets a vCPU that has shut down
+is "a triple fault is 114, with registers" 114 'report:"rip": "0x' 'report:"reason": "shutdown"'
 guest badfetch
 is "running where there is no memory is 115, with registers" 115 'report:"rip": "0xd0000000"'
 
 guest idle --idle-timeout 1 -p "say=here"
 is "silence is 117 with --idle-timeout" 117 out:here
 guest idle --timeout 1
-is "a guest that sleeps for ever is 124 with --timeout" 124 'report:"symbol": "halt'
+is "a guest that sleeps for ever is 124, with its symbol" 124 'report:"symbol": "halt'
 guest spin --timeout 1
-is "a guest that computes for ever is 124 with --timeout" 124 'report:"symbol": "guest_main'
+is "a guest that computes for ever is 124, with its symbol" 124 'report:"symbol": "guest_main'
 
 # timeout(1) sends INT as a terminal would; its own status hides lkvm's, the report has that
 timeout -s INT 2 "$LKVM" run --report "json=$T/report" -k "$GUESTS/spin.elf" >"$T/out" 2>"$T/err"

@@ -11,11 +11,9 @@
 
 /* A boot that uses most of what there is: two vCPUs, output, an interrupt, a reset, a pause. */
 static const struct fake_step guest[] = {
-	FAKE_PRINT(COM1, "hello\n"),
-	FAKE_OUT(COM1 + 4, 1, 0x0b),
+	FAKE_PRINT(COM1, "hello\n"), FAKE_OUT(COM1 + 4, 1, 0x0b),
 	FAKE_OUT(COM1 + 1, 1, 0x02), /* raises and lowers IRQ 4 */
-	FAKE_IN(COM1 + 2, 1),
-	FAKE_OUT(0x604, 2, 0x3400),
+	FAKE_IN(COM1 + 2, 1),	     FAKE_OUT(0x604, 2, 0x3400),
 };
 
 static const struct fake_step guest_ap[] = { FAKE_HALT };

@@ -39,7 +39,7 @@ static void verdict_is_the_value_as_written(void **state)
 		u64 value;
 		int status;
 	} cases[] = {
-		{ 1, 0, 0 },	    { 1, 1, 1 },	  { 1, 110, 110 },	   { 1, 111, 111 },
+		{ 1, 0, 0 },	 { 1, 1, 1 },	     { 1, 110, 110 },	     { 1, 111, 111 },
 		{ 1, 255, 111 }, { 2, 0x1234, 111 }, { 4, 0xdeadbeef, 111 }, { 4, 42, 42 },
 	};
 
@@ -188,8 +188,7 @@ static void panic_line_ends_with_113_after_the_trace(void **state)
 {
 	static const struct fake_step steps[] = {
 		FAKE_PRINT(COM1, "[    1.0] Kernel panic - not syncing: out of luck\n"),
-		FAKE_DELAY(30),
-		FAKE_PRINT(COM1, "[    1.1] CPU: 0 and a trace\n"),
+		FAKE_DELAY(30), FAKE_PRINT(COM1, "[    1.1] CPU: 0 and a trace\n"),
 		FAKE_OUT(PM_RESET, 1, 1), /* panic=-1: part of the panic, no reset */
 	};
 	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);
@@ -214,7 +213,8 @@ static void a_panicked_kernel_that_hangs_is_ended(void **state)
 
 static void pvpanic_ends_with_113_even_with_restart(void **state)
 {
-	static const struct fake_step steps[] = { FAKE_OUT(PVPANIC, 1, 1), FAKE_OUT(PM_RESET, 1, 1) };
+	static const struct fake_step steps[] = { FAKE_OUT(PVPANIC, 1, 1),
+						  FAKE_OUT(PM_RESET, 1, 1) };
 	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);
 
 	(void)state;
@@ -550,8 +550,14 @@ static void input_waits_until_the_guest_listens(void **state)
 {
 	/* IER: receive interrupt on; then read LSR and RBR until there is something. */
 	static const struct fake_step steps[] = {
-		FAKE_DELAY(20),	      FAKE_OUT(COM1 + 2, 1, 7), FAKE_IN(COM1, 1), FAKE_OUT(COM1 + 4, 1, 0xb),
-		FAKE_OUT(COM1 + 1, 1, 1), FAKE_WAIT_IRQ(4, 5000),	FAKE_IN(COM1, 1), FAKE_IN(COM1, 1),
+		FAKE_DELAY(20),
+		FAKE_OUT(COM1 + 2, 1, 7),
+		FAKE_IN(COM1, 1),
+		FAKE_OUT(COM1 + 4, 1, 0xb),
+		FAKE_OUT(COM1 + 1, 1, 1),
+		FAKE_WAIT_IRQ(4, 5000),
+		FAKE_IN(COM1, 1),
+		FAKE_IN(COM1, 1),
 		FAKE_OUT(0x604, 2, 0x3400),
 	};
 	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);

@@ -131,16 +131,15 @@ static inline void vmtest_finish(struct vmtest *t)
 #define vmtest_script(t, cpu, steps) fakekvm_script((t)->fk, cpu, steps, ARRAY_SIZE(steps))
 
 /* Boot with this script on vCPU 0 and expect this end. */
-#define vmtest_run(t, steps, want_cause, want_status)                       \
-	do {                                                                \
-		vmtest_script(t, 0, steps);                                 \
-		vmtest_start(t);                                            \
-		vmtest_finish(t);                                           \
-		if ((t)->res.cause != (want_cause))                         \
-			fail_msg("cause %s, wanted %s: %s",                 \
-				 lkvm_cause_name((t)->res.cause),           \
-				 lkvm_cause_name(want_cause), (t)->res.detail); \
-		assert_int_equal((t)->res.exit_status, want_status);        \
+#define vmtest_run(t, steps, want_cause, want_status)                                        \
+	do {                                                                                 \
+		vmtest_script(t, 0, steps);                                                  \
+		vmtest_start(t);                                                             \
+		vmtest_finish(t);                                                            \
+		if ((t)->res.cause != (want_cause))                                          \
+			fail_msg("cause %s, wanted %s: %s", lkvm_cause_name((t)->res.cause), \
+				 lkvm_cause_name(want_cause), (t)->res.detail);              \
+		assert_int_equal((t)->res.exit_status, want_status);                         \
 	} while (0)
 
 #endif

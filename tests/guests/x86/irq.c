@@ -110,7 +110,7 @@ static void await(const char *what, const volatile u32 *count, u32 n)
 		asm volatile("sti; hlt; cli" : : : "memory");
 	put_str(what);
 	put_char(' ');
-	put_dec(*count);
+	put_dec(n);
 	put_char(' ');
 }
 
