@@ -1,7 +1,6 @@
 #include "vmm/thread.h"
 
 #include <signal.h>
-#include <stdio.h>
 
 int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void *arg,
 		 struct lkvm_error *err)
@@ -10,7 +9,6 @@ int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void 
 		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT
 	};
 	sigset_t all, old;
-	char short_name[16];
 	int ret;
 
 	sigfillset(&all);
@@ -22,7 +20,10 @@ int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void 
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret)
 		return err_host(err, ret, "cannot start thread %s", name);
-	snprintf(short_name, sizeof(short_name), "%s", name);
-	pthread_setname_np(*thread, short_name);
 	return 0;
+}
+
+void thread_set_name(const char *name)
+{
+	pthread_setname_np(pthread_self(), name);
 }

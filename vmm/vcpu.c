@@ -324,7 +324,10 @@ static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	struct machine *m = vcpu->machine;
+	char name[16];
 
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	thread_set_name(name);
 	pthread_mutex_lock(&m->run_lock);
 	park(vcpu);
 	pthread_mutex_unlock(&m->run_lock);
@@ -340,12 +343,10 @@ static void *vcpu_thread(void *arg)
 
 int vcpu_start(struct vcpu *vcpu, bool paused, struct lkvm_error *err)
 {
-	char name[16];
 	int ret;
 
-	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	atomic_store(&vcpu->pause, paused);
-	ret = thread_start(&vcpu->thread, name, vcpu_thread, vcpu, err);
+	ret = thread_start(&vcpu->thread, "of a vCPU", vcpu_thread, vcpu, err);
 	vcpu->has_thread = !ret;
 	return ret;
 }

@@ -375,6 +375,7 @@ static void *loop_thread(void *arg)
 	struct lkvm_vm *vm = arg;
 	struct lkvm_error err = { 0 };
 
+	thread_set_name("lkvm-loop");
 	if (loop_run(vm->loop, &err)) {
 		/* Without a loop nobody else would end it: do so here, with what can still be done.
 		 */
@@ -490,7 +491,7 @@ static int start(struct lkvm_vm *vm, struct lkvm_error *err)
 	if (lkvm_vm_state(vm) != LKVM_STATE_CREATED)
 		return err_input(err, "the machine was started before");
 	loop_post(vm->loop, &vm->start_work);
-	ret = thread_start(&vm->thread, "lkvm-loop", loop_thread, vm, err);
+	ret = thread_start(&vm->thread, "of the event loop", loop_thread, vm, err);
 	if (ret)
 		return ret;
 	vm->has_thread = true;

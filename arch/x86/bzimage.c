@@ -99,9 +99,8 @@ static int bz_find_memory(const struct image *img, const struct bz_head *head, s
 				"kernel %s is corrupt: its alignment 0x%llx is not a power "
 				"of two",
 				img->path, (unsigned long long)alignment);
-		/* the minimum keeps align_up() from wrapping */
-		bz->gpa =
-			align_up(max_u64(min_u64(pref, X86_HOLE_END), X86_HIGH_RAM_GPA), alignment);
+		/* wraps to 0 at the end of the address space, which is refused below */
+		bz->gpa = align_up(max_u64(pref, X86_HIGH_RAM_GPA), alignment);
 	}
 	if (bz->gpa < X86_HIGH_RAM_GPA || bz->gpa >= X86_HOLE_START)
 		return err_input(

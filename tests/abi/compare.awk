@@ -25,34 +25,31 @@ FILENAME == ARGV[1] {
 	next
 }
 FILENAME == ARGV[2] { theirs[$1] = $2 " " $3; next }
+function report(ok, text)
 {
-	n++
-	head = n " - " what ": " $1
+	print (ok ? "ok " : "not ok ") ++n " - " what " (" ver(version) "): " text
+}
+
+{
 	ours = $2 " " $3
-	if ($1 in theirs) {
-		if (theirs[$1] == ours) {
-			print "ok " head
-			same++
-		} else {
-			print "not ok " head
-			print "# ours " ours ", " what " " ver(version) " " theirs[$1]
-			bad++
-		}
+	if ($1 in theirs && theirs[$1] == ours) {
+		same++
+	} else if ($1 in theirs) {
+		report(0, $1)
+		print "# ours " ours ", theirs " theirs[$1]
+		bad++
 	} else if (version < since($1)) {
-		print "ok " head " # SKIP the headers are of " ver(version)
+		missing = missing " " $1
 		skipped++
 	} else {
-		print "not ok " head
-		print "# " what " " ver(version) " does not have it"
+		report(0, $1)
+		print "# they do not have it"
 		bad++
 	}
 }
 END {
-	print "# " what " (" ver(version) "): " same + 0 " equal, " skipped + 0 " skipped, " \
-		bad + 0 " wrong"
-	if (!same) {
-		print "not ok " n + 1 " - " what ": nothing could be compared"
-		bad++
-	}
-	exit bad ? 1 : 0
+	report(same > 0, same + 0 " names have the same value")
+	if (skipped)
+		report(1, "# SKIP " skipped " names are not in the headers of " ver(version) ":" missing)
+	exit bad || !same ? 1 : 0
 }

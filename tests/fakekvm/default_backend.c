@@ -13,7 +13,6 @@
  *
  * A mistake in these is a broken test: said on stderr, status 99.
  */
-#define _GNU_SOURCE /* strerrorname_np */
 #include "tests/fakekvm/fakekvm.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* fakekvm.c - the backend's five functions, the tables behind descriptors, the transcript. */
-#define _GNU_SOURCE /* strerrorname_np */
 #include "tests/fakekvm/internal.h"
 
 #include <errno.h>
@@ -398,10 +397,10 @@ static int fake_ioctl(void *ctx, int fd, unsigned long req, unsigned long arg)
 
 	pthread_mutex_lock(&fk->lock);
 	f = find_fd(fk, fd);
-	if (f) {
+	if (f)
 		fd_name(f, who, sizeof(who));
-		r = lookup(fk, f->kind, (u32)req);
-	}
+	for (int kind = f ? (int)f->kind : FAKE_SYS; kind <= FAKE_VCPU && !r; kind++)
+		r = lookup(fk, (enum fake_kind)kind, (u32)req);
 	snprintf(unknown, sizeof(unknown), "0x%lx", req);
 	name = r ? r->name : unknown;
 	ret = inject(fk, req, who, name);

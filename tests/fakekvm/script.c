@@ -1,5 +1,4 @@
 /* script.c - guest scripts as text; the grammar is in fakekvm.h. */
-#define _GNU_SOURCE /* strerrorname_np */
 #include "tests/fakekvm/internal.h"
 
 #include <ctype.h>

@@ -716,7 +716,16 @@ static void command_line_fits_to_the_byte(void **state)
 	cmdline[MK_BZ_CMDLINE + 1] = 0;
 	assert_refused(bed, 64 * MIB, "--params: 2048 bytes; kernel k.img takes at most 2047");
 
-	/* an ELF kernel does not say how much it takes */
+	/* what is there before does not matter */
+	strcpy(cmdline, "quiet");
+	assert_int_equal(
+		boot_load(&bed->cfg, &bed->kernel, &bed->initrd, &bed->gm, &bed->entry, NULL), 0);
+	assert_guest_bytes(bed, X86_CMDLINE_GPA, "quiet", 6);
+
+	/* a kernel that takes more than there is room for, one that does not say what it takes */
+	memset(cmdline, 'x', LKVM_CMDLINE_MAX);
+	put_le32(bed->file + 0x238, 0xffffffff);
+	assert_refused(bed, 64 * MIB, "--params: 4096 bytes; kernel k.img takes at most 4095");
 	bed->len = mk_elf(bed->file);
 	memset(cmdline, 'x', LKVM_CMDLINE_MAX - 1);
 	cmdline[LKVM_CMDLINE_MAX - 1] = 0;

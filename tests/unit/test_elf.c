@@ -423,6 +423,24 @@ static void functions_are_found_by_address(void **state)
 	assert_symbol(bed, 0x1001ff, 0, "label+0x17f");
 	assert_symbol(bed, 0x100200, -ENOENT, none);
 	assert_symbol(bed, UINT64_MAX, -ENOENT, none);
+
+	/* even when the label is nearer */
+	mk_elf_sym(bed->file, 2, 7, STT_NOTYPE, 1, 0x100010, 0);
+	assert_symbol(bed, 0x100020, 0, "start+0x20");
+	assert_symbol(bed, 0x100040, 0, "label+0x30");
+	/* of two functions, the inner one; of two at one address, the one that says it is one */
+	mk_elf_sym(bed->file, 2, 7, STT_FUNC, 1, 0x100010, 8);
+	assert_symbol(bed, 0x100017, 0, "label+0x7");
+	assert_symbol(bed, 0x100018, 0, "start+0x18");
+	mk_elf_sym(bed->file, 2, 7, STT_NOTYPE, 1, 0x100000, 0x10);
+	assert_symbol(bed, 0x100000, 0, "start+0x0");
+	mk_elf_sym(bed->file, 2, 7, STT_FUNC, 1, 0x100000, 0x10);
+	mk_elf_sym(bed->file, 1, 1, STT_NOTYPE, 1, 0x100000, 0x10);
+	assert_symbol(bed, 0x100000, 0, "label+0x0");
+	/* data, and symbols of no section, are no code */
+	mk_elf_sym(bed->file, 2, 7, STT_OBJECT, 1, 0x100000, 0x10);
+	mk_elf_sym(bed->file, 1, 1, STT_FUNC, SHN_ABS, 0x100000, 0x10);
+	assert_symbol(bed, 0x100000, -ENOENT, none);
 }
 
 static void names_are_made_printable(void **state)

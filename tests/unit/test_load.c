@@ -122,7 +122,9 @@ static void reading_is_exact(void **state)
 	assert_int_equal(image_read(&img, 10, buf, 0, &err), 0);
 	assert_int_equal(image_read(&img, 4, buf, 7, &err), -EINVAL);
 	assert_string_equal(err.msg, "kernel file is truncated: it ends before byte 11");
-	assert_int_equal(image_read(&img, UINT64_MAX, buf, 1, NULL), -EINVAL);
+	err = (struct lkvm_error){ 0 };
+	assert_int_equal(image_read(&img, UINT64_MAX - 1, buf, 1, &err), -EINVAL);
+	assert_int_equal(err.kind, LKVM_ERR_INPUT);
 	assert_int_equal(image_read(&img, INT64_MAX, buf, 1, NULL), -EINVAL);
 	image_close(&img);
 	image_close(&img);

@@ -1,0 +1,47 @@
+# bench.mk - the programs and targets of `make bench`; figures are printed, a missed goal is not an error.
+#
+#	make bench		all that this host can run
+#	make bench-start	exec to first KVM_RUN against a bare program
+#	make bench-exits	a port and an MMIO exit against a bare KVM_RUN loop
+#	make bench-footprint	memory and size of the program
+#	make bench-setup	set-up against the number of vCPUs, on fakekvm
+#	make bench-boot		in the bed: exec to init against QEMU's microvm
+#
+#	BENCH_PAIRS=9 BENCH_BED_PAIRS=9 BENCH_KERNEL=bzImage BENCH_EXIT_LOOPS=1500
+
+BENCH_BINS := $(addprefix $(TB)/bench/,bare stopwatch lkvm-trivial setup exits.bin)
+BENCHES := start exits footprint setup boot
+
+$(TB)/bench/bare: $(B)/tests/bench/$(ARCH)/bare.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+# Static: it is copied into the bed.
+$(TB)/bench/stopwatch: $(B)/tests/bench/stopwatch.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -static -o $@ $^
+
+$(TB)/bench/lkvm-trivial: $(CLI_OBJS) $(LIB_OBJS) $(B)/tests/bench/$(ARCH)/trivial.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=arch_add_devices -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
+
+$(TB)/bench/setup: $(B)/tests/bench/setup.o $(FAKE_OBJS) $(LIB_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+$(TB)/bench/exits.bin: tests/bench/$(ARCH)/exits.S tests/bench/$(ARCH)/exits.h
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I. -c -o $(@:.bin=.o) $<
+	$(Q)$(OBJCOPY) -O binary -j .text $(@:.bin=.o) $@
+
+.PHONY: bench $(BENCHES:%=bench-%)
+$(BENCHES:%=bench-%): bench-%: all $(BENCH_BINS)
+	$(Q)tests/bench/$*
+
+# One after the other, also with -j: they would measure each other.
+bench: all $(BENCH_BINS)
+	$(Q). tests/bench/lib && host_line
+	$(Q)ret=0; for b in $(BENCHES); do tests/bench/$$b || ret=1; done; exit $$ret
+
+-include $(wildcard $(TB)/bench/*.d $(B)/tests/bench/$(ARCH)/*.d)
