@@ -101,8 +101,8 @@ struct rtc_time {
  * March 1st of -400, so that nothing here is negative and the leap day comes last: of
  * such a year, month m (0 = March) begins on day (153 * m + 2) / 5.
  */
-#define DAYS_PER_ERA   146097
-#define EPOCH_IN_DAYS  (719468 + DAYS_PER_ERA) /* 1970-01-01 */
+#define DAYS_PER_ERA  146097
+#define EPOCH_IN_DAYS (719468 + DAYS_PER_ERA) /* 1970-01-01 */
 #define YEARS_PER_ERA 400
 
 static s64 days_from_date(s64 year, unsigned int month, unsigned int mday)

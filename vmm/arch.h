@@ -42,7 +42,9 @@ int arch_handle_exit(struct vcpu *vcpu, enum vcpu_action *action);
  * thread. */
 void arch_vcpu_paused(struct vcpu *vcpu);
 
-/* Registers for a post mortem, with the vCPU not running; *@pc is the program counter. Loop thread.
+/*
+ * Registers for a post mortem, with the vCPU not running; *@pc is the program counter.
+ * When that says nothing about the guest, @state->symbol_note says why. Loop thread.
  */
 int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc);
 

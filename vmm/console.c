@@ -118,7 +118,6 @@ static void out_give_up(struct console *con, const char *why)
 	ring_drop(&con->out_ring, lost);
 	con->stats.bytes_lost += lost;
 	con->out_alive = false;
-	con->out_high = false;
 	pthread_mutex_unlock(&con->lock);
 	out_close(con);
 	log_warn(con->log, "console output: %s; %llu bytes and all that follows are lost", why,

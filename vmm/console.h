@@ -5,7 +5,7 @@
  * embedder's descriptors or a function. The same code serves terminals, pipes, files,
  * sockets and EOF; whichever device is the front end (UART now) sees bytes only.
  * A console belongs to the VM and outlives the devices of one boot, so a restart
- * loses nothing.
+ * loses nothing but the input that the old device had already taken.
  *
  * Output is never dropped for want of room: when it is full the device asks its vCPU
  * to wait. The host descriptors are read and written on the loop thread alone and never block

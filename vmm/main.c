@@ -1,7 +1,9 @@
 /* main.c - the lkvm command: finds the subcommand. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/cli.h"
 
@@ -80,10 +82,23 @@ static int cmd_version(int argc, char **argv)
 	return CLI_OK;
 }
 
+/* A file opened later must not become somebody's standard input, output or error. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	fill_standard_fds();
 	if (!name) {
 		cmd_help(0, NULL);
 		return CLI_BAD_INPUT;

@@ -31,6 +31,7 @@
 
 /* After a panic was reported: end once the console is this quiet, or after this long. */
 #define PANIC_QUIET_NS (500 * NSEC_PER_MSEC)
+#define PANIC_OVER_NS  (100 * NSEC_PER_MSEC) /* the same, once its last line began */
 #define PANIC_LIMIT_NS (5 * NSEC_PER_SEC)
 #define PANIC_TICK_NS  (50 * NSEC_PER_MSEC)
 
@@ -60,6 +61,7 @@ struct lkvm_vm {
 	enum lkvm_state state;
 	struct vm_end end;
 	bool panicked; /* a panic was reported: resets that follow are part of it */
+	bool panic_over; /* loop thread: its last line was seen */
 	u64 panic_ns;
 	u64 phase_ns[LKVM_N_PHASES];
 	unsigned int n_boots;
@@ -185,6 +187,8 @@ static void vcpu_post_mortem(struct lkvm_vm *vm, struct vcpu *vcpu, struct lkvm_
 		state->n_regs = 0;
 		snprintf(state->symbol_note, sizeof(state->symbol_note),
 			 "the registers could not be read");
+	} else if (state->symbol_note[0]) {
+		; /* the architecture knows why there can be none */
 	} else if (!elf_is_elf(&vm->kernel)) {
 		snprintf(state->symbol_note, sizeof(state->symbol_note),
 			 "the kernel is no ELF file with symbols, and where it put itself (KASLR "
@@ -326,12 +330,13 @@ static void on_idle(struct loop_timer *timer)
 static void on_panic_tick(struct loop_timer *timer)
 {
 	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, panic_tick);
+	u64 quiet = vm->panic_over ? PANIC_OVER_NS : PANIC_QUIET_NS;
 	u64 now = clock_ns();
 	struct console_stats stats;
 
 	console_get_stats(vm->console, &stats);
 	if (now - vm->panic_ns < PANIC_LIMIT_NS &&
-	    now - max_u64(stats.last_byte_ns, vm->panic_ns) < PANIC_QUIET_NS)
+	    now - max_u64(stats.last_byte_ns, vm->panic_ns) < quiet)
 		loop_timer_set(vm->loop, timer, now + PANIC_TICK_NS);
 	else
 		note_end(vm, LKVM_CAUSE_PANIC, 0, "the guest's kernel panicked");
@@ -347,7 +352,10 @@ static void on_panic(struct loop_work *work)
 
 static void on_panic_end(void *ctx)
 {
-	note_end(ctx, LKVM_CAUSE_PANIC, 0, "the guest's kernel panicked");
+	struct lkvm_vm *vm = ctx;
+
+	vm->panic_over = true;
+	note_panic(vm);
 }
 
 static void on_escape(void *ctx)

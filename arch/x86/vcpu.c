@@ -7,6 +7,9 @@
 #include "linux-uapi/x86.h"
 #include "vmm/arch.h"
 
+#define RESET_RIP 0xfff0 /* SDM 3A, table 10-1 */
+#define RESET_CS  0xf000
+
 #define MSR_IA32_MISC_ENABLE	0x1a0 /* SDM 4, table 2-2 */
 #define MISC_ENABLE_FAST_STRING BIT(0)
 #define MSR_IA32_MTRR_DEF_TYPE	0x2ff /* SDM 3A, 12.11.2.1 */
@@ -144,5 +147,10 @@ int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc)
 	}
 	state->n_regs = ARRAY_SIZE(regs);
 	*pc = r.rip;
+	/* SVM leaves the state of a CPU that shut down undefined, so KVM resets it (APM 2, 15.14.3). */
+	if (r.rip == RESET_RIP && s.cs.selector == RESET_CS)
+		snprintf(state->symbol_note, sizeof(state->symbol_note),
+			 "the vCPU is in its reset state: not started, or put there by KVM after a "
+			 "triple fault");
 	return 0;
 }

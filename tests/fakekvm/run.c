@@ -2,6 +2,7 @@
 #include "tests/fakekvm/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,37 +43,42 @@ static bool kicked(const struct fake_vcpu *vcpu)
 }
 
 /*
- * Wait for @ms with the lock dropped. -EINTR: kicked. A signalfd wakes without taking the signal;
- * where there is none to be had, look every millisecond.
+ * Sleep until @end, a signal the mask lets through, or one that the thread itself handles
+ * (-EINTR). A signalfd wakes without taking the signal; where there is none to be had, look every
+ * millisecond.
  */
+static int sleep_until(const struct fake_vcpu *vcpu, u64 end)
+{
+	const u64 step = vcpu->has_mask && vcpu->signal_fd < 0 ? 1 : 1000;
+
+	for (;;) {
+		struct pollfd p = { .fd = vcpu->signal_fd, .events = POLLIN };
+		u64 now = now_ms();
+		u64 ms = now < end ? min_u64(end - now, step) : 0;
+		struct timespec ts = { .tv_sec = (time_t)(ms / 1000),
+				       .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+		if (kicked(vcpu))
+			return -EINTR;
+		if (!ms)
+			return 0;
+		if (ppoll(&p, 1, &ts, NULL) < 0 && errno == EINTR)
+			return -EINTR;
+	}
+}
+
+/* The same for @ms, with the lock dropped. */
 static int wait_ms(struct fakekvm *fk, struct fake_vcpu *vcpu, u64 ms)
 {
 	u64 end = ms == FOREVER ? FOREVER : now_ms() + ms;
 	u64 open_signals = ~vcpu->mask;
-	int ret = 0;
+	int ret;
 
 	if (vcpu->has_mask && vcpu->signal_fd < 0)
-		vcpu->signal_fd =
-			(int)syscall(SYS_signalfd4, -1, &open_signals, sizeof(open_signals), 0);
+		vcpu->signal_fd = (int)syscall(SYS_signalfd4, -1, &open_signals,
+					       sizeof(open_signals), O_CLOEXEC);
 	pthread_mutex_unlock(&fk->lock);
-	for (;;) {
-		struct pollfd p = { .fd = vcpu->signal_fd, .events = POLLIN };
-		u64 now = now_ms(), left = now < end ? end - now : 0;
-		int slice = left > 1000 ? 1000 : (int)left;
-
-		if (kicked(vcpu)) {
-			ret = -EINTR;
-			break;
-		}
-		if (!left)
-			break;
-		if (vcpu->has_mask && vcpu->signal_fd < 0)
-			slice = 1;
-		if (poll(&p, 1, slice) < 0 && errno == EINTR) {
-			ret = -EINTR;
-			break;
-		}
-	}
+	ret = sleep_until(vcpu, end);
 	pthread_mutex_lock(&fk->lock);
 	return ret;
 }

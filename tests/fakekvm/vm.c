@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- Memory slots (4.35) ---- */
@@ -336,13 +338,15 @@ static int irqfd(struct fake_call *c)
 /* KVM takes the count of an irqfd away as it injects; here that happens when somebody looks. */
 void fake_drain_irqfds(struct fake_vm *vm)
 {
+	const struct timespec now = { 0 };
+
 	for (unsigned int i = 0; i < FAKE_MAX_EVENTFDS; i++) {
 		struct fake_irqfd *f = &vm->irqfds[i];
 		struct pollfd p = { .fd = (int)f->fd, .events = POLLIN };
-		u64 n;
+		eventfd_t n;
 
-		if (f->used && f->gsi < FAKE_MAX_GSIS && poll(&p, 1, 0) == 1 &&
-		    read(p.fd, &n, sizeof(n)) == sizeof(n)) {
+		if (f->used && f->gsi < FAKE_MAX_GSIS && ppoll(&p, 1, &now, NULL) == 1 &&
+		    !eventfd_read(p.fd, &n)) {
 			vm->gsi_count[f->gsi]++;
 			vm->n_irqs++;
 		}
@@ -375,8 +379,6 @@ unsigned long fakekvm_irq_count(struct fakekvm *fk, u32 gsi)
 /* 4.59: a write that an ioeventfd is registered for signals it and does not exit. */
 bool fake_ioeventfd_write(struct fake_vm *vm, bool port, u64 addr, u32 len, u64 val)
 {
-	const u64 one = 1;
-
 	for (unsigned int i = 0; i < FAKE_MAX_EVENTFDS; i++) {
 		const struct kvm_ioeventfd *e = &vm->ioeventfds[i].e;
 
@@ -385,7 +387,7 @@ bool fake_ioeventfd_write(struct fake_vm *vm, bool port, u64 addr, u32 len, u64 
 			continue;
 		if (e->flags & KVM_IOEVENTFD_FLAG_DATAMATCH && e->datamatch != val)
 			continue;
-		return write(e->fd, &one, sizeof(one)) == sizeof(one);
+		return !eventfd_write(e->fd, 1);
 	}
 	return false;
 }

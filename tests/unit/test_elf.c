@@ -153,6 +153,22 @@ static void pvh_note_is_found_behind_others(void **state)
 	assert_false(bed->elf.has_pvh);
 }
 
+static void notes_of_any_length_are_not_read(void **state)
+{
+	struct bed *bed = *state;
+
+	put_le64(MK_PHDR(bed->file, 2, p_filesz), 64 * KIB);
+	mk_image(&bed->img, "kernel", "k.elf", bed->file, bed->len);
+	assert_int_equal(ftruncate(bed->img.fd, 128 * KIB), 0);
+	bed->img.size = 128 * KIB;
+	assert_int_equal(elf_parse(&bed->img, EM_X86_64, &bed->elf, &bed->err), 0);
+	assert_true(bed->elf.has_pvh);
+	put_le64(MK_PHDR(bed->file, 2, p_filesz), 64 * KIB + 1);
+	assert_int_equal(pwrite(bed->img.fd, bed->file, bed->len, 0), bed->len);
+	assert_int_equal(elf_parse(&bed->img, EM_X86_64, &bed->elf, &bed->err), -EINVAL);
+	assert_non_null(strstr(bed->err.msg, "too long"));
+}
+
 static void kernels_without_notes_have_no_pvh_entry(void **state)
 {
 	struct bed *bed = *state;
@@ -487,6 +503,7 @@ int main(void)
 		T(empty_segments_are_ignored),
 		T(pvh_note_may_have_4_or_8_bytes),
 		T(pvh_note_is_found_behind_others),
+		T(notes_of_any_length_are_not_read),
 		T(kernels_without_notes_have_no_pvh_entry),
 		T(other_files_are_refused_by_name),
 		T(lying_tables_are_refused),

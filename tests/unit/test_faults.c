@@ -1,0 +1,191 @@
+/*
+ * test_faults.c - every call to the host of a whole boot fails once (T2, on fakekvm).
+ *
+ * Whichever it is, creating or running the VM returns with a message or is not hurt by it, and
+ * leaves no descriptor, thread or mapping behind. Does not prove anything about calls made
+ * inside the C library, liburing or libelf, nor about two failures at once; calls to KVM
+ * fail in test_nth.c. Whether memory is left behind is seen by the sanitizers' build.
+ */
+#include "tests/unit/vmtest.h"
+
+#include <dirent.h>
+
+#include "tests/faults.h"
+
+static unsigned int count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* ---- faults.c itself ---- */
+
+static void calls_are_counted_and_the_chosen_one_fails(void **state)
+{
+	void *volatile p;
+
+	(void)state;
+	faults_arm(FAULTS_MEMORY, 2);
+	p = malloc(1);
+	assert_non_null(p);
+	free(p);
+	p = calloc(1, 1);
+	assert_null(p);
+	assert_int_equal(errno, ENOMEM);
+	p = malloc(1);
+	assert_int_equal(faults_disarm(), 3);
+	assert_non_null(p);
+	free(p);
+	assert_string_equal(faults_hit(), "calloc");
+}
+
+static void other_kinds_go_through(void **state)
+{
+	int fd;
+
+	(void)state;
+	faults_arm(FAULTS_MEMORY, 1);
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(faults_disarm(), 0);
+	assert_true(fd >= 0);
+	assert_null(faults_hit());
+	faults_arm(FAULTS_FD, 1);
+	assert_int_equal(open("/dev/null", O_RDONLY | O_CLOEXEC), -1);
+	assert_int_equal(errno, EMFILE);
+	faults_disarm();
+	close(fd);
+}
+
+/* ---- A boot ---- */
+
+static const struct fake_step guest[] = {
+	FAKE_PRINT(COM1, "hello\n"), FAKE_OUT(COM1 + 4, 1, 0x0b), FAKE_OUT(COM1 + 1, 1, 0x02),
+	FAKE_IN(COM1 + 2, 1),	     FAKE_OUT(0x604, 2, 0x3400),
+};
+
+/* What the machine under test wrote to and reads from: descriptors, as `lkvm run` has them. */
+static void give_fds(struct vmtest *t, int fds[2])
+{
+	assert_int_equal(pipe(fds), 0);
+	t->cfg.console.out = NULL;
+	t->cfg.console.out_fd = fds[1];
+}
+
+static void check_end(const struct vmtest *t, const char *failed)
+{
+	if (t->res.cause != LKVM_CAUSE_POWEROFF && t->res.cause != LKVM_CAUSE_HOST_ERROR)
+		fail_msg("%s failed, and the end was %s", failed, lkvm_cause_name(t->res.cause));
+	assert_true(t->res.detail[0]);
+}
+
+/* True when the @nth call was never made: the boot is through. */
+static bool boot(unsigned int kinds, unsigned long nth)
+{
+	unsigned int n_fds = count_entries("/proc/self/fd");
+	unsigned int n_threads = count_entries("/proc/self/task");
+	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);
+	const char *failed;
+	int fds[2], ret;
+
+	give_fds(t, fds);
+	t->cfg.n_vcpus = 2;
+	vmtest_script(t, 0, guest);
+	faults_arm(kinds, nth);
+	ret = vm_create_on(fakekvm_backend(t->fk), &t->cfg, &t->vm, &t->err);
+	if (!ret)
+		ret = lkvm_vm_start(t->vm, &t->err);
+	if (!ret)
+		ret = lkvm_vm_wait(t->vm, VMTEST_WAIT_MS);
+	if (!ret)
+		lkvm_vm_result(t->vm, &t->res);
+	lkvm_vm_destroy(t->vm);
+	faults_disarm();
+	t->vm = NULL;
+	failed = faults_hit();
+	if (ret == -ETIMEDOUT)
+		fail_msg("the VM hangs after %s failed (call %lu)", failed, nth);
+	if (ret) {
+		assert_int_not_equal(t->err.kind, LKVM_ERR_NONE);
+		assert_true(strlen(t->err.msg) > 5);
+	} else {
+		check_end(t, failed);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	vmtest_free(t);
+	if (count_entries("/proc/self/fd") != n_fds)
+		fail_msg("%s failed (call %lu), and a descriptor stayed open", failed, nth);
+	if (count_entries("/proc/self/task") != n_threads)
+		fail_msg("%s failed (call %lu), and a thread stayed", failed, nth);
+	return !failed;
+}
+
+static void every_call_fails_once(unsigned int kinds)
+{
+	unsigned long nth = 1;
+
+	while (!boot(kinds, nth)) {
+		nth++;
+		assert_true(nth < 1000);
+	}
+	print_message("# %lu calls, each failed once\n", nth - 1);
+	assert_true(nth > 1);
+}
+
+static void no_memory(void **state)
+{
+	(void)state;
+	every_call_fails_once(FAULTS_MEMORY);
+}
+
+static void no_descriptors(void **state)
+{
+	(void)state;
+	every_call_fails_once(FAULTS_FD);
+}
+
+static void no_threads(void **state)
+{
+	(void)state;
+	every_call_fails_once(FAULTS_THREAD);
+}
+
+static void reading_fails(void **state)
+{
+	(void)state;
+	every_call_fails_once(FAULTS_READ);
+}
+
+static void writing_fails(void **state)
+{
+	(void)state;
+	every_call_fails_once(FAULTS_WRITE);
+}
+
+static void the_loop_fails(void **state)
+{
+	(void)state;
+	every_call_fails_once(FAULTS_LOOP);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(calls_are_counted_and_the_chosen_one_fails),
+		cmocka_unit_test(other_kinds_go_through),
+		cmocka_unit_test(no_memory),
+		cmocka_unit_test(no_descriptors),
+		cmocka_unit_test(no_threads),
+		cmocka_unit_test(reading_fails),
+		cmocka_unit_test(writing_fails),
+		cmocka_unit_test(the_loop_fails),
+	};
+
+	return cmocka_run_group_tests_name("every call to the host fails once", tests, NULL, NULL);
+}
