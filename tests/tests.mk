@@ -19,12 +19,20 @@ $(UNIT_BINS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(FAKE_OBJS) $(FAULT_OBJS) 
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(FAULT_WRAP) -o $@ $^ $(LIB_LIBS) -lcmocka
 
+# Programs that link the shared library alone, as an embedder's does: tests and the example.
+EMBED_BINS := $(patsubst %.c,$(B)/%,$(wildcard tests/t3/test_*.c docs/examples/*.c))
+$(EMBED_BINS): $(B)/%: %.c $(O)liblkvm.so
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< -L$(or $(O),.) -llkvm \
+		-Wl,-rpath,$(CURDIR)/$(O) $(if $(findstring tests/,$<),-lcmocka)
+
 # The command on a fake KVM: every exit status without a guest.
 $(TB)/lkvm-fake: $(CLI_OBJS) $(filter-out %/kvm_linux.o,$(LIB_OBJS)) $(FAKE_OBJS) $(B)/tests/fakekvm/default_backend.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
 
--include $(UNIT_BINS:=.d) $(FAKE_OBJS:.o=.d) $(FAULT_OBJS:.o=.d)
+-include $(EMBED_BINS:=.d) $(UNIT_BINS:=.d) $(FAKE_OBJS:.o=.d) $(FAULT_OBJS:.o=.d)
 
 # ---- guests of our own -------------------------------------------------------------------
 
@@ -33,7 +41,7 @@ $(TB)/lkvm-fake: $(CLI_OBJS) $(filter-out %/kvm_linux.o,$(LIB_OBJS)) $(FAKE_OBJS
 # ---- running -----------------------------------------------------------------------------
 
 FAST_SCRIPTS := $(wildcard tests/layout/*.sh tests/cli/*.sh) tests/abi/run.sh
-KVM_SCRIPTS := $(wildcard tests/t3/*.sh)
+KVM_SCRIPTS := $(wildcard tests/t3/*.sh) $(filter %/test_api,$(EMBED_BINS))
 BED_SCRIPTS := $(wildcard tests/t4/*.sh)
 
 # What the scripts find their programs by.
@@ -43,7 +51,7 @@ export CC
 SUITE = PROVE="$(PROVE)" tests/suite
 
 .PHONY: test-programs check check-fast check-unit check-kvm check-bed check-san
-test-programs: all $(UNIT_BINS) $(TB)/lkvm-fake $(GUEST_BINS)
+test-programs: all $(UNIT_BINS) $(EMBED_BINS) $(TB)/lkvm-fake $(GUEST_BINS)
 
 check-unit: test-programs
 	$(Q)$(SUITE) 'T0-T2$(if $(SAN), ($(SAN)))' $(UNIT_BINS) $(if $(SAN),$(wildcard tests/cli/*.sh),$(FAST_SCRIPTS))

@@ -1,10 +1,14 @@
 /*
- * fakekvm keeps KVM's rules, and plays, records and fails as its header says.
+ * fakekvm keeps KVM's rules: the same checks, with the same errno, on each fake host and on
+ * /dev/kvm. Each rule with its source is in tests/fakekvm, where it is kept.
  *
- * The first part, the rules, runs on each fake host and, as "test_fakekvm real", on
- * /dev/kvm: the same checks, the same errno. It does not prove that fakekvm knows all of KVM's
- * rules, nor that kernels other than those it was run on keep these. What only an Intel
- * CPU does (the TSS, VM-entry checks) is from the manuals: never seen on hardware.
+ *	test_fakekvm		on the fake hosts
+ *	test_fakekvm real	on /dev/kvm
+ *	test_fakekvm real-cpu	there, the rules that come from VMX or SVM
+ *
+ * It does not prove that fakekvm knows all of KVM's rules, nor that kernels other than those
+ * it was run on keep these. What only an Intel CPU does (the TSS, VM-entry checks) is
+ * from the manuals, in test_fakekvm_play.c, and was never seen on hardware.
  */
 #include <cpuid.h>
 #include <errno.h>
@@ -30,9 +34,8 @@
 #define MAX_ENTRIES  256
 #define NOT_A_NUMBER KVM_IOC_NONE(0xff)
 
-/* What a test works on: a fake host, or (fk NULL) the kernel. */
+/* What a test works on: a fake host (the initial state of the test), or (fk NULL) the kernel. */
 static struct rig {
-	const struct fake_host *host;
 	struct fakekvm *fk;
 	const struct kvm_backend *be;
 	int sys, vm, vcpu;
@@ -81,9 +84,10 @@ static void add_tss(void)
 
 static int setup(void **state)
 {
-	(void)state;
-	if (rig.host) {
-		rig.fk = fakekvm_new(rig.host);
+	const struct fake_host *host = *state;
+
+	if (host) {
+		rig.fk = fakekvm_new(host);
 		rig.be = fakekvm_backend(rig.fk);
 	} else {
 		rig.be = &kvm_linux;
@@ -113,24 +117,6 @@ static int teardown(void **state)
 	rig.run = NULL;
 	rig.fk = NULL;
 	return 0;
-}
-
-/*
- * A KVM without VMX and SVM under it (its CPU has neither) makes its own CR4 and PAT: rules
- * that come from the CPU cannot be looked at there.
- */
-static void skip_on_software_kvm(void)
-{
-	unsigned int a, b, c, d;
-
-	if (rig.fk)
-		return;
-	if (__get_cpuid(1, &a, &b, &c, &d) && c >> 5 & 1)
-		return;
-	if (__get_cpuid(0x80000001, &a, &b, &c, &d) && c >> 2 & 1)
-		return;
-	print_message("# skipped: this host's KVM works without VMX and SVM\n");
-	skip();
 }
 
 /* ---- The system (4.1 to 4.5) ---- */
@@ -831,7 +817,6 @@ static void cr4_bits_need_their_feature(void **state)
 	struct kvm_sregs s;
 
 	(void)state;
-	skip_on_software_kvm();
 	c = supported_cpuid();
 	add_vcpu();
 	s = long_mode();
@@ -918,7 +903,6 @@ static void pat_holds_memory_types(void **state)
 	u64 data = 0;
 
 	(void)state;
-	skip_on_software_kvm();
 	add_vcpu();
 	give_cpuid();
 	assert_int_equal(msr_io(KVM_GET_MSRS, 1, &pat, &data), 1);
@@ -1323,11 +1307,9 @@ static const struct CMUnitTest rules[] = {
 	RULE(long_mode_is_a_whole),
 	RULE(legacy_mode_has_no_long_code),
 	RULE(control_registers_keep_reserved_bits_clear),
-	RULE(cr4_bits_need_their_feature),
 	RULE(apic_base_keeps_reserved_bits_clear),
 	RULE(msrs_stop_at_the_first_unknown),
 	RULE(msrs_check_their_values),
-	RULE(pat_holds_memory_types),
 	RULE(msrs_are_fewer_than_256),
 	RULE(msr_list_says_how_many),
 	RULE(xcr0_is_consistent),
@@ -1346,15 +1328,58 @@ static const struct CMUnitTest rules[] = {
 	RULE(requests_of_others_wait_while_a_vcpu_runs),
 };
 
+static const struct CMUnitTest cpu_rules[] = {
+	RULE(cr4_bits_need_their_feature),
+	RULE(pat_holds_memory_types),
+};
+
+/* A KVM that has neither under it (a software one) keeps CR4 and PAT as it likes. */
+static bool has_vmx_or_svm(void)
+{
+	unsigned int a, b, c, d;
+
+	if (__get_cpuid(1, &a, &b, &c, &d) && c >> 5 & 1)
+		return true;
+	return __get_cpuid(0x80000001, &a, &b, &c, &d) && c >> 2 & 1;
+}
+
+/* One group, since TAP has one plan: all rules for each host, under the host's name. */
+static int run_on_fake_hosts(void)
+{
+	static const struct {
+		const char *name;
+		const struct fake_host *host;
+	} hosts[] = { { "Intel", &fakekvm_x86_intel }, { "AMD", &fakekvm_x86_amd } };
+	static struct CMUnitTest tests[2 * (ARRAY_SIZE(rules) + ARRAY_SIZE(cpu_rules))];
+	static char names[ARRAY_SIZE(tests)][80];
+	size_t n = 0;
+
+	for (unsigned int h = 0; h < ARRAY_SIZE(hosts); h++) {
+		for (unsigned int i = 0; i < ARRAY_SIZE(rules) + ARRAY_SIZE(cpu_rules); i++, n++) {
+			tests[n] =
+				i < ARRAY_SIZE(rules) ? rules[i] : cpu_rules[i - ARRAY_SIZE(rules)];
+			snprintf(names[n], sizeof(names[n]), "%s: %s", hosts[h].name,
+				 tests[n].name);
+			tests[n].name = names[n];
+			tests[n].initial_state = (void *)hosts[h].host;
+		}
+	}
+	return cmocka_run_group_tests_name("KVM's rules, fake hosts", tests, NULL, NULL);
+}
+
 int main(int argc, char **argv)
 {
-	int failed = 0;
+	const char *mode = argc > 1 ? argv[1] : "fake";
 
-	if (argc > 1 && !strcmp(argv[1], "real"))
-		return cmocka_run_group_tests_name("rules of /dev/kvm", rules, NULL, NULL);
-	rig.host = &fakekvm_x86_intel;
-	failed += cmocka_run_group_tests_name("rules of the Intel host", rules, NULL, NULL);
-	rig.host = &fakekvm_x86_amd;
-	failed += cmocka_run_group_tests_name("rules of the AMD host", rules, NULL, NULL);
-	return failed;
+	if (!strcmp(mode, "fake"))
+		return run_on_fake_hosts();
+	if (!strcmp(mode, "real"))
+		return cmocka_run_group_tests_name("KVM's rules, /dev/kvm", rules, NULL, NULL);
+	if (strcmp(mode, "real-cpu"))
+		return 2;
+	if (!has_vmx_or_svm()) {
+		puts("1..0 # SKIP this host's KVM works without VMX and SVM");
+		return 0;
+	}
+	return cmocka_run_group_tests_name("KVM's rules from the CPU", cpu_rules, NULL, NULL);
 }
