@@ -74,7 +74,8 @@ WRAP(FAULTS_MEMORY, void *, malloc, (size_t size), (size), NULL, ENOMEM)
 WRAP(FAULTS_MEMORY, void *, calloc, (size_t n, size_t size), (n, size), NULL, ENOMEM)
 WRAP(FAULTS_MEMORY, void *, realloc, (void *p, size_t size), (p, size), NULL, ENOMEM)
 WRAP(FAULTS_MEMORY, char *, strdup, (const char *s), (s), NULL, ENOMEM)
-WRAP(FAULTS_MEMORY, void *, mmap64, (void *addr, size_t len, int prot, int flags, int fd, off_t off),
+WRAP(FAULTS_MEMORY, void *, mmap64,
+     (void *addr, size_t len, int prot, int flags, int fd, off_t off),
      (addr, len, prot, flags, fd, off), MAP_FAILED, ENOMEM)
 
 WRAP(FAULTS_FD, int, eventfd, (unsigned int val, int flags), (val, flags), -1, EMFILE)
@@ -87,29 +88,34 @@ WRAP(FAULTS_THREAD, int, pthread_create,
      (thread, attr, fn, arg), EAGAIN, 0)
 
 WRAP(FAULTS_READ, ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len), -1, EIO)
-WRAP(FAULTS_READ, ssize_t, pread64, (int fd, void *buf, size_t len, off_t off), (fd, buf, len, off), -1, EIO)
-WRAP(FAULTS_READ, ssize_t, recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags), -1, EIO)
+WRAP(FAULTS_READ, ssize_t, pread64, (int fd, void *buf, size_t len, off_t off),
+     (fd, buf, len, off), -1, EIO)
+WRAP(FAULTS_READ, ssize_t, recv, (int fd, void *buf, size_t len, int flags),
+     (fd, buf, len, flags), -1, EIO)
 WRAP(FAULTS_READ, int, fstat64, (int fd, struct stat *st), (fd, st), -1, EIO)
 
 WRAP(FAULTS_WRITE, ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len), -1, EIO)
 WRAP(FAULTS_WRITE, ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1, EIO)
-WRAP(FAULTS_WRITE, ssize_t, send, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags), -1, EIO)
+WRAP(FAULTS_WRITE, ssize_t, send, (int fd, const void *buf, size_t len, int flags),
+     (fd, buf, len, flags), -1, EIO)
 
-WRAP(FAULTS_LOOP, int, epoll_ctl, (int ep, int op, int fd, struct epoll_event *ev), (ep, op, fd, ev), -1, ENOMEM)
-WRAP(FAULTS_LOOP, int, epoll_wait, (int ep, struct epoll_event *ev, int max, int ms), (ep, ev, max, ms), -1, ENOMEM)
+WRAP(FAULTS_LOOP, int, epoll_ctl, (int ep, int op, int fd, struct epoll_event *ev),
+     (ep, op, fd, ev), -1, ENOMEM)
+WRAP(FAULTS_LOOP, int, epoll_wait, (int ep, struct epoll_event *ev, int max, int ms),
+     (ep, ev, max, ms), -1, ENOMEM)
 WRAP(FAULTS_LOOP, int, poll, (struct pollfd *fds, nfds_t n, int ms), (fds, n, ms), -1, ENOMEM)
-WRAP(FAULTS_LOOP, int, io_uring_queue_init, (unsigned int n, struct io_uring *ring, unsigned int flags),
-     (n, ring, flags), -ENOMEM, 0)
+WRAP(FAULTS_LOOP, int, io_uring_queue_init,
+     (unsigned int n, struct io_uring *ring, unsigned int flags), (n, ring, flags), -ENOMEM, 0)
 WRAP(FAULTS_LOOP, int, io_uring_submit, (struct io_uring *ring), (ring), -ENOMEM, 0)
 WRAP(FAULTS_LOOP, int, io_uring_submit_and_wait_timeout,
-     (struct io_uring *ring, struct io_uring_cqe **cqe, unsigned int n, struct __kernel_timespec *ts,
-      sigset_t *mask),
+     (struct io_uring *ring, struct io_uring_cqe **cqe, unsigned int n,
+      struct __kernel_timespec *ts, sigset_t *mask),
      (ring, cqe, n, ts, mask), -ENOMEM, 0)
 
 WRAP(FAULTS_ELF, Elf *, elf_begin, (int fd, Elf_Cmd cmd, Elf *ref), (fd, cmd, ref), NULL, 0)
 WRAP(FAULTS_ELF, Elf_Data *, elf_getdata, (Elf_Scn *scn, Elf_Data *data), (scn, data), NULL, 0)
-WRAP(FAULTS_ELF, Elf_Data *, elf_getdata_rawchunk, (Elf *elf, int64_t off, size_t size, Elf_Type type),
-     (elf, off, size, type), NULL, 0)
+WRAP(FAULTS_ELF, Elf_Data *, elf_getdata_rawchunk,
+     (Elf *elf, int64_t off, size_t size, Elf_Type type), (elf, off, size, type), NULL, 0)
 /* clang-format on */
 
 int __real_open64(const char *path, int flags, ...);

@@ -20,9 +20,8 @@ enum {
 	FAULTS_THREAD = 1 << 2, /* pthread_create: EAGAIN */
 	FAULTS_READ = 1 << 3,	/* read, pread, fstat: EIO */
 	FAULTS_WRITE = 1 << 4,	/* write, writev, send: EIO */
-	FAULTS_LOOP =
-		1 << 5, /* io_uring_queue_init, _submit..., epoll_ctl, epoll_wait, poll: ENOMEM */
-	FAULTS_ELF = 1 << 6, /* elf_begin and what gives NULL after it */
+	FAULTS_LOOP = 1 << 5,	/* io_uring_queue_init, _submit, epoll_ctl, _wait, poll: ENOMEM */
+	FAULTS_ELF = 1 << 6,	/* elf_begin and what gives NULL after it */
 	FAULTS_ALL = (1 << 7) - 1,
 };
 

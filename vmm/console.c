@@ -378,7 +378,7 @@ static void in_ready(struct loop_fd *lfd, u32 revents)
 	size_t room;
 
 	(void)revents; /* trouble is what the read will say */
-	while ((room = in_claim(con))) {
+	while (con->started && (room = in_claim(con))) {
 		ssize_t n = hostfd_read(&con->in, raw, room);
 
 		in_take(con, raw, n > 0 ? (size_t)n : 0);
@@ -419,7 +419,7 @@ size_t console_room(struct console *con)
 /* With the lock held: true when @byte needs console_work() now. */
 static bool out_scan(struct console *con, u8 byte)
 {
-	int text = con->watch_panic ? panic_scan_byte(&con->scan, (char)byte) : -1;
+	int text = con->watch_panic ? panic_scan_byte(&con->scan, byte) : -1;
 
 	if (text < 0)
 		return false;
@@ -584,12 +584,10 @@ void console_destroy(struct console *con)
 	free(con);
 }
 
-int console_start(struct console *con, struct lkvm_error *err)
+void console_start(struct console *con)
 {
-	(void)err;
 	con->started = true;
 	in_watch(con);
-	return 0;
 }
 
 void console_drain(struct console *con, void (*done)(void *ctx), void *ctx)
@@ -609,5 +607,12 @@ void console_get_stats(struct console *con, struct console_stats *stats)
 	*stats = con->stats;
 	/* The help text may have been among what was given up. */
 	stats->bytes_lost = min_u64(stats->bytes_lost, stats->bytes_out);
+	pthread_mutex_unlock(&con->lock);
+}
+
+void console_get_panic_reason(struct console *con, char *buf, size_t size)
+{
+	pthread_mutex_lock(&con->lock);
+	snprintf(buf, size, "%s", con->scan.reason);
 	pthread_mutex_unlock(&con->lock);
 }

@@ -50,7 +50,7 @@ int console_create(struct console **con, const struct lkvm_console *cfg, bool wa
 void console_destroy(struct console *con);
 
 /* Begin to read the host side; loop thread. */
-int console_start(struct console *con, struct lkvm_error *err);
+void console_start(struct console *con);
 
 /* Hand everything that is buffered to the host; true when nothing is left. Loop thread. */
 bool console_flush(struct console *con);
@@ -64,6 +64,9 @@ bool console_flush(struct console *con);
 void console_drain(struct console *con, void (*done)(void *ctx), void *ctx);
 
 void console_get_stats(struct console *con, struct console_stats *stats);
+
+/* What the kernel said it panicked of, printable; "" when it said nothing. Any thread. */
+void console_get_panic_reason(struct console *con, char *buf, size_t size);
 
 /* Input from the embedder, any thread: takes what fits and returns how much that was. */
 size_t console_push_input(struct console *con, const void *data, size_t len);

@@ -81,10 +81,7 @@ static const struct magic magics[] = {
 	{ 4, 4, "zimg", "a compressed EFI kernel (zboot)" },
 	{ 0x24, 4, "\x18\x28\x6f\x01", "a 32-bit ARM zImage" },
 	{ 0, 2, "\x1f\x8b", "a gzip-compressed file" },
-	{ 0, 6,
-	  "\xfd"
-	  "7zXZ",
-	  "an xz-compressed file" },
+	{ 0, 5, "\3757zXZ", "an xz-compressed file" },
 	{ 0, 4, "\x28\xb5\x2f\xfd", "a zstd-compressed file" },
 	{ 0, 3, "BZh", "a bzip2-compressed file" },
 	{ 0, 4, "\x02\x21\x4c\x18", "an lz4-compressed file" },
@@ -97,10 +94,7 @@ static const struct magic magics[] = {
 	{ 0, 8, "!<arch>\n", "an ar archive" },
 	{ 0, 4, "QFI\xfb", "a qcow2 disk image" },
 	{ 0, 2, "#!", "a script" },
-	{ 0, 4,
-	  "\x7f"
-	  "ELF",
-	  "an ELF file" },
+	{ 0, 4, "\177ELF", "an ELF file" },
 };
 
 /* Machine types of the PE/COFF specification. */

@@ -12,26 +12,26 @@
 #include "vmm/image.h"
 
 /*
- * Read [@off, @off + @len) of @img straight into guest memory at @gpa. A file that
- * ends early is LKVM_ERR_INPUT; so is a range that is not RAM, though callers check that
- * before with a better message.
+ * Read [@off, @off + @len) of @img straight into guest memory at @gpa. A file that ends
+ * early is LKVM_ERR_INPUT; so is a range that is not RAM, which callers find out before, to
+ * say it better. After a failure the content of the range is undefined.
  */
 int load_image(const struct image *img, u64 off, u64 len, const struct gmem *gm, u64 gpa,
 	       struct lkvm_error *err);
 
 /*
  * Find the highest page-aligned @gpa at which @size bytes fit into RAM within
- * [@lo, @hi) beside [@busy, @busy + @busy_size); the busy range may be empty.
- * -ENOSPC when there is none. *@largest is then raised to the size of the
- * largest page-aligned room seen, in both cases.
+ * [@lo, @hi) beside [@busy, @busy + @busy_size), which may be empty and must not wrap.
+ * -ENOSPC when there is no such place. Either way *@largest is raised to the bytes of the
+ * largest room seen, for a message.
  */
 int load_place(const struct gmem *gm, u64 size, u64 lo, u64 hi, u64 busy, u64 busy_size, u64 *gpa,
 	       u64 *largest);
 
 /*
  * What a file that begins with the @n bytes at @head is, with an article: "an arm64 Image",
- * "a gzip-compressed file". NULL when it is nothing that is known here. A
- * kernel for the guest at hand is known to its own loader and may be called something vaguer here.
+ * "a gzip-compressed file". NULL when it is nothing known here. For files that the loader
+ * of the guest's own architecture did not know.
  */
 const char *load_format_name(const u8 *head, size_t n);
 

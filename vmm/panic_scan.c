@@ -29,15 +29,27 @@ static void scan_head(struct panic_scan *scan, char c)
 	}
 }
 
+/* It goes to logs and terminals, and comes from the guest: nothing but text may pass. */
+static void keep_reason(struct panic_scan *scan, char c)
+{
+	bool separator = !scan->n_reason && (c == ':' || c == ' ');
+
+	if (!separator && scan->n_reason < PANIC_REASON_MAX - 1)
+		scan->reason[scan->n_reason++] = c >= ' ' && c <= '~' ? c : '?';
+}
+
 int panic_scan_byte(struct panic_scan *scan, u8 byte)
 {
 	char c = (char)byte;
 	bool digit = c >= '0' && c <= '9';
 
 	if (c == '\n' || c == '\r') {
+		scan->in_reason = false;
 		scan->state = SCAN_HEAD;
 		return -1;
 	}
+	if (scan->in_reason)
+		keep_reason(scan, c);
 	switch (scan->state) {
 	case SCAN_HEAD:
 		scan_head(scan, c);
@@ -66,6 +78,7 @@ int panic_scan_byte(struct panic_scan *scan, u8 byte)
 		if (panic_texts[scan->text][++scan->pos])
 			return -1;
 		scan->state = SCAN_REST;
+		scan->in_reason = scan->text == PANIC_LINE && !scan->n_reason;
 		return scan->text;
 	case SCAN_REST:
 		break;

@@ -15,11 +15,18 @@
 /* The first and the last line of Linux's panic(). */
 enum panic_text { PANIC_LINE, PANIC_END, N_PANIC_TEXTS };
 
+#define PANIC_REASON_MAX 128 /* bytes, with the final NUL */
+
 /* Zero-initialised at the start of the output; how it was cut into pieces does not matter. */
 struct panic_scan {
 	enum { SCAN_HEAD, SCAN_LEVEL, SCAN_STAMP, SCAN_TEXT, SCAN_REST } state;
 	bool need_dot; /* SCAN_STAMP: "[1]" is no time stamp */
 	u8 text, pos;  /* SCAN_TEXT */
+
+	/* The rest of the first PANIC_LINE, printable and terminated: what the kernel died of. */
+	bool in_reason;
+	u8 n_reason;
+	char reason[PANIC_REASON_MAX];
 };
 
 /* The enum panic_text that @byte completes, or -1. */

@@ -60,7 +60,7 @@ struct lkvm_vm {
 	pthread_cond_t cond; /* state changed */
 	enum lkvm_state state;
 	struct vm_end end;
-	bool panicked; /* a panic was reported: resets that follow are part of it */
+	bool panicked;	 /* a panic was reported: resets that follow are part of it */
 	bool panic_over; /* loop thread: its last line was seen */
 	u64 panic_ns;
 	u64 phase_ns[LKVM_N_PHASES];
@@ -96,10 +96,20 @@ static bool may_replace(const struct lkvm_vm *vm)
 	       (vm->end.cause == LKVM_CAUSE_RESET && vm->cfg.on_reboot == LKVM_ON_REBOOT_RESTART);
 }
 
+static void panic_detail(struct lkvm_vm *vm, char *buf, size_t size)
+{
+	char reason[128];
+
+	console_get_panic_reason(vm->console, reason, sizeof(reason));
+	snprintf(buf, size, "the guest's kernel panicked%s%s", reason[0] ? ": " : "", reason);
+}
+
 static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *detail)
 {
 	struct lkvm_vm *vm = ctx;
+	char panic[192];
 
+	panic_detail(vm, panic, sizeof(panic));
 	pthread_mutex_lock(&vm->lock);
 	if (may_replace(vm)) {
 		/* How a panicking kernel leaves the stage is not news. */
@@ -108,7 +118,7 @@ static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *de
 		     cause == LKVM_CAUSE_POWEROFF)) {
 			cause = LKVM_CAUSE_PANIC;
 			value = 0;
-			detail = "the guest's kernel panicked";
+			detail = panic;
 		}
 		vm->end.cause = cause;
 		vm->end.value = value;
@@ -331,15 +341,17 @@ static void on_panic_tick(struct loop_timer *timer)
 {
 	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, panic_tick);
 	u64 quiet = vm->panic_over ? PANIC_OVER_NS : PANIC_QUIET_NS;
+	char detail[192];
 	u64 now = clock_ns();
 	struct console_stats stats;
 
 	console_get_stats(vm->console, &stats);
+	panic_detail(vm, detail, sizeof(detail));
 	if (now - vm->panic_ns < PANIC_LIMIT_NS &&
 	    now - max_u64(stats.last_byte_ns, vm->panic_ns) < quiet)
 		loop_timer_set(vm->loop, timer, now + PANIC_TICK_NS);
 	else
-		note_end(vm, LKVM_CAUSE_PANIC, 0, "the guest's kernel panicked");
+		note_end(vm, LKVM_CAUSE_PANIC, 0, detail);
 }
 
 static void on_panic(struct loop_work *work)
@@ -367,11 +379,9 @@ static void on_escape(void *ctx)
 static void on_start(struct loop_work *work)
 {
 	struct lkvm_vm *vm = container_of(work, struct lkvm_vm, start_work);
-	struct lkvm_error err = { 0 };
 	u64 now = clock_ns();
 
-	if (console_start(vm->console, &err))
-		note_end(vm, LKVM_CAUSE_HOST_ERROR, (u64)-err.code, err.msg);
+	console_start(vm->console);
 	if (vm->cfg.timeout_ns)
 		loop_timer_set(vm->loop, &vm->timeout, now + vm->cfg.timeout_ns);
 	if (vm->cfg.idle_timeout_ns)

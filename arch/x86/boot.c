@@ -31,6 +31,7 @@ struct plan {
 	u64 initrd_gpa;
 };
 
+/* What is written below 1 MiB does not overlap. */
 _Static_assert(X86_GDT_GPA + BOOT_GDT_SIZE <= X86_PVH_INFO_GPA, "");
 _Static_assert(X86_PVH_INFO_GPA + PVH_MAX_SIZE <= X86_ZERO_PAGE_GPA, "");
 _Static_assert(X86_ZERO_PAGE_GPA + ZP_SIZE <= X86_PAGE_TABLE_GPA, "");

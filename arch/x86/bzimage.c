@@ -65,8 +65,7 @@ static int bz_find_code(const struct image *img, const struct bz_head *head, str
 {
 	unsigned int sects = head->bytes[SETUP_SECTS];
 
-	/* "For backwards compatibility, if the setup_sects field contains 0, the real value is 4."
-	 */
+	/* 0 is an old way to say 4 (boot.rst, "setup_sects") */
 	bz->code_off = ((sects ? sects : 4) + 1) * SECTOR_SIZE;
 	bz->code_len = (u64)get_le32(head->bytes + SETUP_SYSSIZE) * 16;
 	if (bz->code_len <= BZIMAGE_ENTRY_OFF)

@@ -42,7 +42,7 @@
 #define SETUP_SETUP_DATA       0x250 /* 8 */
 #define SETUP_PREF_ADDRESS     0x258 /* 8 */
 #define SETUP_INIT_SIZE	       0x260 /* 4 */
-#define SETUP_MIN_END	       0x264 /* what protocol 2.12 has at least */
+#define SETUP_MIN_END	       0x264 /* init_size is the last field used here */
 #define SETUP_MAX_END	       0x290 /* where the page goes on with something else */
 
 #define SETUP_BOOT_FLAG_MAGIC 0xaa55

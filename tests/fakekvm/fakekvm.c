@@ -88,10 +88,9 @@ void *fake_user(const struct fake_call *c)
 
 static struct fake_fd *find_fd(struct fakekvm *fk, int fd)
 {
-	for (unsigned int i = 0; i < FAKE_MAX_FDS; i++)
-		if (fk->fds[i].kind != FAKE_FREE && fk->fds[i].fd == fd)
-			return &fk->fds[i];
-	return NULL;
+	struct fake_fd *f = &fk->fds[(unsigned int)fd % FAKE_MAX_FDS];
+
+	return f->kind != FAKE_FREE && f->fd == fd ? f : NULL;
 }
 
 /* Numbers go up and never come back: one used after its close is found out. */
@@ -99,10 +98,13 @@ static int new_fd(struct fakekvm *fk, enum fake_kind kind, struct fake_vm *vm,
 		  struct fake_vcpu *vcpu)
 {
 	for (unsigned int i = 0; i < FAKE_MAX_FDS; i++) {
-		if (fk->fds[i].kind != FAKE_FREE)
-			continue;
-		fk->fds[i] = (struct fake_fd){ fk->next_fd++, kind, vm, vcpu };
-		return fk->fds[i].fd;
+		int fd = fk->next_fd++;
+		struct fake_fd *f = &fk->fds[(unsigned int)fd % FAKE_MAX_FDS];
+
+		if (f->kind == FAKE_FREE) {
+			*f = (struct fake_fd){ fd, kind, vm, vcpu };
+			return fd;
+		}
 	}
 	return -EMFILE;
 }
@@ -191,7 +193,6 @@ static int create_vm(struct fake_call *c)
 	vm->arch = arch;
 	vm->used = vm->open = true;
 	vm->index = ++fk->n_vms;
-	vm->type = c->arg;
 	fk->newest = vm;
 	c->result = "vm";
 	return ret;
@@ -218,11 +219,11 @@ static int get_vcpu_mmap_size(struct fake_call *c)
 }
 
 static const struct fake_request sys_requests[] = {
-	{ KVM_GET_API_VERSION, "KVM_GET_API_VERSION", get_api_version },
-	{ KVM_CREATE_VM, "KVM_CREATE_VM", create_vm },
-	{ KVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION", check_extension },
-	{ KVM_GET_VCPU_MMAP_SIZE, "KVM_GET_VCPU_MMAP_SIZE", get_vcpu_mmap_size },
-	{ 0, NULL, NULL },
+	FAKE_REQUEST(KVM_GET_API_VERSION, get_api_version),
+	FAKE_REQUEST(KVM_CREATE_VM, create_vm),
+	FAKE_REQUEST(KVM_CHECK_EXTENSION, check_extension),
+	FAKE_REQUEST(KVM_GET_VCPU_MMAP_SIZE, get_vcpu_mmap_size),
+	FAKE_END,
 };
 
 /* ---- vCPUs ---- */
@@ -251,6 +252,7 @@ static int create_vcpu(struct fake_call *c)
 {
 	struct fakekvm *fk = c->fk;
 	struct fake_vm *vm = c->vm;
+	struct fake_answers *answers;
 	struct fake_vcpu *old, *vcpu;
 	void *arch;
 	int ret;
@@ -266,9 +268,12 @@ static int create_vcpu(struct fake_call *c)
 	if (!vcpu)
 		return -ENOMEM;
 	arch = vcpu->arch;
+	answers = vcpu->answers;
 	memset(arch, 0, fk->host->arch->vcpu_size);
 	memset(vcpu, 0, sizeof(*vcpu));
 	vcpu->arch = arch;
+	vcpu->answers = answers;
+	answers->n = 0;
 	vcpu->vm = vm;
 	vcpu->id = (unsigned int)c->arg;
 	vcpu->signal_fd = -1;
@@ -290,9 +295,9 @@ static int create_vcpu(struct fake_call *c)
 }
 
 static const struct fake_request common_vm_requests[] = {
-	{ KVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION", check_extension },
-	{ KVM_CREATE_VCPU, "KVM_CREATE_VCPU", create_vcpu },
-	{ 0, NULL, NULL },
+	FAKE_REQUEST(KVM_CHECK_EXTENSION, check_extension),
+	FAKE_REQUEST(KVM_CREATE_VCPU, create_vcpu),
+	FAKE_END,
 };
 
 /* ---- Calls ---- */
@@ -326,7 +331,7 @@ static const struct fake_request *lookup(struct fakekvm *fk, enum fake_kind kind
 		const struct fake_request *r = find_request(tables[i], req);
 
 		if (r)
-			return r;
+			return !r->needs || fk->caps[r->needs - 1] > 0 ? r : NULL;
 	}
 	return NULL;
 }
@@ -546,6 +551,7 @@ struct fakekvm *fakekvm_new(const struct fake_host *host)
 	struct fakekvm *fk = must(calloc(1, sizeof(*fk)));
 	u8 *vm_arch = must(calloc(FAKE_MAX_VMS, host->arch->vm_size));
 	u8 *vcpu_arch = must(calloc(FAKE_MAX_VCPUS, host->arch->vcpu_size));
+	struct fake_answers *answers = must(calloc(FAKE_MAX_VCPUS, sizeof(*answers)));
 
 	fk->be = (struct kvm_backend){ fake_open,  fake_ioctl, fake_mmap, fake_munmap,
 				       fake_close, fk,	       "/dev/kvm" };
@@ -561,6 +567,7 @@ struct fakekvm *fakekvm_new(const struct fake_host *host)
 		fk->vms[i].arch = vm_arch + i * host->arch->vm_size;
 	for (unsigned int i = 0; i < FAKE_MAX_VCPUS; i++) {
 		fk->vcpus[i].arch = vcpu_arch + i * host->arch->vcpu_size;
+		fk->vcpus[i].answers = &answers[i];
 		fk->vcpus[i].signal_fd = -1;
 	}
 	host->arch->init(fk);
@@ -585,6 +592,7 @@ void fakekvm_free(struct fakekvm *fk)
 	pthread_mutex_destroy(&fk->lock);
 	free(fk->vms[0].arch);
 	free(fk->vcpus[0].arch);
+	free(fk->vcpus[0].answers);
 	free(fk->cpuid);
 	free(fk->text);
 	free(fk);

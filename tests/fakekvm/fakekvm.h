@@ -36,10 +36,15 @@ const struct kvm_backend *fakekvm_backend(struct fakekvm *fk);
 /* ---- What the host offers; before the backend is used ---- */
 
 void fakekvm_set_api_version(struct fakekvm *fk, int version); /* 12 unless set */
-void fakekvm_set_open_error(struct fakekvm *fk,
-			    int code); /* positive errno of every open; 0: none */
-void fakekvm_set_cap(struct fakekvm *fk, u32 cap, int value); /* answer of KVM_CHECK_EXTENSION */
-void fakekvm_refuse_msr(struct fakekvm *fk, u32 index);	      /* KVM_GET/SET_MSRS stop there */
+
+/* Positive errno of every open; 0: none. */
+void fakekvm_set_open_error(struct fakekvm *fk, int code);
+
+/* Answer of KVM_CHECK_EXTENSION. With 0, the requests that came with it are unknown. */
+void fakekvm_set_cap(struct fakekvm *fk, u32 cap, int value);
+
+/* KVM_GET_MSRS and KVM_SET_MSRS stop there, though the register is listed. */
+void fakekvm_refuse_msr(struct fakekvm *fk, u32 index);
 
 /*
  * The table of KVM_GET_SUPPORTED_CPUID, copied; @cpuid is a struct kvm_cpuid2 of the
@@ -61,8 +66,7 @@ void fakekvm_fail_request(struct fakekvm *fk, unsigned long req, unsigned int nt
 
 unsigned long fakekvm_n_calls(struct fakekvm *fk);
 
-/* The call that was made to fail, as in the transcript up to its arguments; NULL: none came so far.
- */
+/* The call that was made to fail, as in the transcript without arguments; NULL: none so far. */
 const char *fakekvm_failed_call(struct fakekvm *fk);
 
 /* ---- The guest: a script for each vCPU ---- */
@@ -77,8 +81,7 @@ enum fake_op {
 	FAKE_OP_ERRNO, /* KVM_RUN fails with errno @value */
 	FAKE_OP_MEMFAULT, /* KVM_EXIT_MEMORY_FAULT at gpa @addr, with EFAULT */
 	FAKE_OP_DELAY,	  /* the guest computes for @value ms */
-	FAKE_OP_WAIT_IRQ, /* until GSI @addr is high or its irqfd was signalled; @value ms at most
-			   */
+	FAKE_OP_WAIT_IRQ, /* until GSI @addr is high, or rose since the last wait; @value ms */
 	FAKE_OP_REPEAT,	  /* back to step @addr, @value times; 0: for ever */
 	FAKE_OP_CALL,	  /* @fn on the vCPU's thread, which may use all functions here */
 };
@@ -96,29 +99,37 @@ struct fake_step {
 };
 
 /* clang-format off */
-#define FAKE_OUT(port, sz, val)	{ .op = FAKE_OP_IO, .write = true, .addr = (port), .size = (sz), .value = (val) }
-#define FAKE_IN(port, sz)	{ .op = FAKE_OP_IO, .addr = (port), .size = (sz) }
+#define FAKE_OUT(port, sz, val)	\
+	{ .op = FAKE_OP_IO, .write = true, .addr = (port), .size = (sz), .value = (val) }
+#define FAKE_IN(port, sz) \
+	{ .op = FAKE_OP_IO, .addr = (port), .size = (sz) }
 #define FAKE_OUTS(port, sz, n, bytes) \
 	{ .op = FAKE_OP_IO, .write = true, .addr = (port), .size = (sz), .count = (n), .data = (bytes) }
-#define FAKE_INS(port, sz, n)	{ .op = FAKE_OP_IO, .addr = (port), .size = (sz), .count = (n) }
-#define FAKE_PRINT(port, text)	{ .op = FAKE_OP_PRINT, .addr = (port), .count = sizeof(text) - 1, .data = (text) }
-#define FAKE_STORE(gpa, sz, val) { .op = FAKE_OP_MMIO, .write = true, .addr = (gpa), .size = (sz), .value = (val) }
-#define FAKE_LOAD(gpa, sz)	{ .op = FAKE_OP_MMIO, .addr = (gpa), .size = (sz) }
-#define FAKE_HLT		{ .op = FAKE_OP_HLT }
-#define FAKE_HALT		{ .op = FAKE_OP_HALT }
-#define FAKE_EXIT(reason)	{ .op = FAKE_OP_EXIT, .addr = (reason) }
+#define FAKE_INS(port, sz, n) \
+	{ .op = FAKE_OP_IO, .addr = (port), .size = (sz), .count = (n) }
+#define FAKE_PRINT(port, text) \
+	{ .op = FAKE_OP_PRINT, .addr = (port), .count = sizeof(text) - 1, .data = (text) }
+#define FAKE_STORE(gpa, sz, val) \
+	{ .op = FAKE_OP_MMIO, .write = true, .addr = (gpa), .size = (sz), .value = (val) }
+#define FAKE_LOAD(gpa, sz) \
+	{ .op = FAKE_OP_MMIO, .addr = (gpa), .size = (sz) }
 #define FAKE_EXIT_DATA(reason, n, bytes) \
 	{ .op = FAKE_OP_EXIT, .addr = (reason), .count = (n), .data = (bytes) }
-#define FAKE_SHUTDOWN		FAKE_EXIT(8)
-#define FAKE_FAIL_ENTRY(why)	{ .op = FAKE_OP_EXIT, .addr = 9, .value = (why) }
-#define FAKE_INTERNAL_ERROR(suberror) { .op = FAKE_OP_EXIT, .addr = 17, .value = (suberror) }
-#define FAKE_SYSTEM_EVENT(type)	{ .op = FAKE_OP_EXIT, .addr = 24, .value = (type) }
-#define FAKE_ERRNO(code)	{ .op = FAKE_OP_ERRNO, .value = (code) }
-#define FAKE_MEMFAULT(gpa)	{ .op = FAKE_OP_MEMFAULT, .addr = (gpa) }
-#define FAKE_DELAY(ms)		{ .op = FAKE_OP_DELAY, .value = (ms) }
-#define FAKE_WAIT_IRQ(gsi, ms)	{ .op = FAKE_OP_WAIT_IRQ, .addr = (gsi), .value = (ms) }
-#define FAKE_REPEAT(step, n)	{ .op = FAKE_OP_REPEAT, .addr = (step), .value = (n) }
-#define FAKE_CALL(f, c)		{ .op = FAKE_OP_CALL, .fn = (f), .ctx = (c) }
+#define FAKE_EXIT_VALUE(reason, val) \
+	{ .op = FAKE_OP_EXIT, .addr = (reason), .value = (val) }
+#define FAKE_EXIT(reason)		FAKE_EXIT_VALUE(reason, 0)
+#define FAKE_SHUTDOWN			FAKE_EXIT(8)
+#define FAKE_FAIL_ENTRY(why)		FAKE_EXIT_VALUE(9, why)
+#define FAKE_INTERNAL_ERROR(suberror)	FAKE_EXIT_VALUE(17, suberror)
+#define FAKE_SYSTEM_EVENT(type)		FAKE_EXIT_VALUE(24, type)
+#define FAKE_HLT			{ .op = FAKE_OP_HLT }
+#define FAKE_HALT			{ .op = FAKE_OP_HALT }
+#define FAKE_ERRNO(code)		{ .op = FAKE_OP_ERRNO, .value = (code) }
+#define FAKE_MEMFAULT(gpa)		{ .op = FAKE_OP_MEMFAULT, .addr = (gpa) }
+#define FAKE_DELAY(ms)			{ .op = FAKE_OP_DELAY, .value = (ms) }
+#define FAKE_WAIT_IRQ(gsi, ms)		{ .op = FAKE_OP_WAIT_IRQ, .addr = (gsi), .value = (ms) }
+#define FAKE_REPEAT(step, n)		{ .op = FAKE_OP_REPEAT, .addr = (step), .value = (n) }
+#define FAKE_CALL(f, c)			{ .op = FAKE_OP_CALL, .fn = (f), .ctx = (c) }
 /* clang-format on */
 
 /*

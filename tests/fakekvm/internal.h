@@ -8,7 +8,6 @@
 #define LKVM_TESTS_FAKEKVM_INTERNAL_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "linux-uapi/kvm.h"
 #include "tests/fakekvm/fakekvm.h"
@@ -32,6 +31,7 @@
 
 enum fake_kind { FAKE_FREE, FAKE_SYS, FAKE_VM, FAKE_VCPU };
 
+/* At fds[fd % FAKE_MAX_FDS]. */
 struct fake_fd {
 	int fd;
 	enum fake_kind kind;
@@ -58,21 +58,26 @@ struct fake_irqfd {
 struct fake_vm {
 	bool used; /* its descriptor or one of a vCPU is open */
 	bool open;
-	unsigned int index; /* from 1, of all VMs ever made */
-	unsigned long type;
+	unsigned int index;   /* from 1, of all VMs ever made */
 	unsigned int n_vcpus; /* ever created */
 	struct fake_slot slots[FAKE_MAX_SLOTS];
 	struct fake_ioeventfd ioeventfds[FAKE_MAX_EVENTFDS];
 	struct fake_irqfd irqfds[FAKE_MAX_EVENTFDS];
 	bool gsi_level[FAKE_MAX_GSIS];
 	unsigned long gsi_count[FAKE_MAX_GSIS];
-	unsigned long n_irqs; /* sum of gsi_count */
-	void *arch;	      /* fake_arch.vm_size bytes, zeroed */
+	unsigned long gsi_seen[FAKE_MAX_GSIS]; /* of gsi_count, by FAKE_OP_WAIT_IRQ */
+	unsigned long n_irqs;		       /* sum of gsi_count */
+	void *arch;			       /* fake_arch.vm_size bytes, zeroed */
 };
 
-struct fake_answer {
-	u32 len;
-	u32 off; /* in answer_bytes */
+/* What a vCPU's reads were answered with, the first ones of them. */
+struct fake_answers {
+	unsigned int n; /* completed; more than are kept, if need be */
+	struct {
+		u32 len;
+		u32 off;
+	} at[FAKE_MAX_ANSWERS];
+	u8 bytes[FAKE_PIO_SIZE];
 };
 
 struct fake_vcpu {
@@ -97,9 +102,8 @@ struct fake_vcpu {
 	} repeats[8];			 /* nested ones under way; left 0: not in use */
 	unsigned long irqs_seen;	 /* by FAKE_OP_HLT, of fake_vm.n_irqs */
 	const struct fake_step *pending; /* a read that the next KVM_RUN completes */
-	unsigned int n_answers;
-	struct fake_answer answers[FAKE_MAX_ANSWERS];
-	u8 answer_bytes[FAKE_PIO_SIZE];
+	u64 delay_end;			 /* of a FAKE_OP_DELAY that was interrupted, 0: none */
+	struct fake_answers *answers;
 	void *arch; /* fake_arch.vcpu_size bytes, zeroed */
 };
 
@@ -155,16 +159,25 @@ struct fake_call {
 	const char *result; /* said instead of the number: "vm", "vcpu0" */
 };
 
+/* A request is unknown on a host without the capability it came with. */
+#define FAKE_NEEDS(cap) ((cap) + 1)
+
 struct fake_request {
 	u32 req;
 	const char *name;
 	int (*fn)(struct fake_call *c); /* >= 0 or -errno */
+	u32 needs;			/* FAKE_NEEDS(), or 0: basic */
 };
+
+/* clang-format off */
+#define FAKE_REQUEST(req, fn)		{ req, #req, fn, 0 }
+#define FAKE_REQUEST_CAP(req, fn, cap)	{ req, #req, fn, FAKE_NEEDS(cap) }
+#define FAKE_END			{ 0, NULL, NULL, 0 }
+/* clang-format on */
 
 struct fake_arch {
 	const struct fake_request *sys, *vm, *vcpu; /* each ends with a zero request */
 	size_t vm_size, vcpu_size;
-	u32 n_gsis; /* with routes by default */
 
 	void (*init)(struct fakekvm *fk); /* of a new fakekvm, its host set */
 	int (*check_vm_type)(struct fakekvm *fk, unsigned long type);

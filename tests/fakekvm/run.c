@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,18 +110,19 @@ static int set_signal_mask(struct fake_call *c)
 
 static void keep_answer(struct fake_vcpu *vcpu, const void *data, u32 len)
 {
+	struct fake_answers *a = vcpu->answers;
 	u32 off = 0;
 
-	if (vcpu->n_answers < FAKE_MAX_ANSWERS) {
-		if (vcpu->n_answers)
-			off = vcpu->answers[vcpu->n_answers - 1].off +
-			      vcpu->answers[vcpu->n_answers - 1].len;
-		if (len > sizeof(vcpu->answer_bytes) - off)
+	if (a->n < FAKE_MAX_ANSWERS) {
+		if (a->n)
+			off = a->at[a->n - 1].off + a->at[a->n - 1].len;
+		if (len > sizeof(a->bytes) - off)
 			len = 0;
-		memcpy(vcpu->answer_bytes + off, data, len);
-		vcpu->answers[vcpu->n_answers] = (struct fake_answer){ len, off };
+		memcpy(a->bytes + off, data, len);
+		a->at[a->n].len = len;
+		a->at[a->n].off = off;
 	}
-	vcpu->n_answers++;
+	a->n++;
 }
 
 static u32 step_count(const struct fake_step *s)
@@ -280,20 +282,19 @@ static int do_hlt(struct fake_call *c, int *ret)
 
 static int do_wait_irq(struct fake_call *c, const struct fake_step *s, int *ret)
 {
+	struct fake_vm *vm = c->vm;
 	u64 end = now_ms() + s->value;
-	unsigned long before;
 
 	if (s->addr >= FAKE_MAX_GSIS)
 		return NEXT;
-	before = c->vm->gsi_count[s->addr];
 	for (;;) {
-		fake_drain_irqfds(c->vm);
-		if (c->vm->gsi_level[s->addr] || c->vm->gsi_count[s->addr] != before)
-			return NEXT;
+		fake_drain_irqfds(vm);
+		if (vm->gsi_level[s->addr] || vm->gsi_count[s->addr] != vm->gsi_seen[s->addr])
+			break;
 		if (now_ms() >= end) {
 			fake_complain(c->fk, "script: GSI %llu stayed low",
 				      (unsigned long long)s->addr);
-			return NEXT;
+			break;
 		}
 		*ret = wait_ms(c->fk, c->vcpu, 1);
 		if (*ret) {
@@ -301,6 +302,8 @@ static int do_wait_irq(struct fake_call *c, const struct fake_step *s, int *ret)
 			return FAILED;
 		}
 	}
+	vm->gsi_seen[s->addr] = vm->gsi_count[s->addr];
+	return NEXT;
 }
 
 static int do_repeat(struct fake_call *c, const struct fake_step *s)
@@ -309,6 +312,10 @@ static int do_repeat(struct fake_call *c, const struct fake_step *s)
 	size_t here = vcpu->step - 1;
 	unsigned int free_one = 0;
 
+	/* A loop without exits must not keep others from the lock. */
+	pthread_mutex_unlock(&c->fk->lock);
+	sched_yield();
+	pthread_mutex_lock(&c->fk->lock);
 	if (!s->value) {
 		vcpu->step = (size_t)s->addr;
 		return NEXT;
@@ -359,10 +366,21 @@ static int do_halt(struct fake_call *c, int *ret)
 	return FAILED;
 }
 
+/* A kick interrupts it, and the next KVM_RUN goes on with what is left. */
 static int do_delay(struct fake_call *c, const struct fake_step *s, int *ret)
 {
-	*ret = wait_ms(c->fk, c->vcpu, s->value);
-	return *ret ? FAILED : NEXT;
+	struct fake_vcpu *vcpu = c->vcpu;
+	u64 now = now_ms();
+
+	if (!vcpu->delay_end)
+		vcpu->delay_end = now + s->value;
+	*ret = wait_ms(c->fk, vcpu, vcpu->delay_end > now ? vcpu->delay_end - now : 0);
+	if (*ret) {
+		vcpu->step--;
+		return FAILED;
+	}
+	vcpu->delay_end = 0;
+	return NEXT;
 }
 
 /* vcpu->step is already the next one. *@ret is for FAILED. */
@@ -440,7 +458,8 @@ static int run(struct fake_call *c)
 	vcpu->has_run = true;
 	complete_pending(vcpu);
 	/* Chapter 5: immediate_exit is looked at once, after unfinished operations are finished. */
-	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_SEQ_CST))
+	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_SEQ_CST) &&
+	    fake_cap(c->fk, c->vm, KVM_CAP_IMMEDIATE_EXIT) > 0)
 		return -EINTR;
 	ret = c->fk->host->arch->run_check(c);
 	if (ret)
@@ -455,9 +474,9 @@ static int run(struct fake_call *c)
 }
 
 const struct fake_request fake_vcpu_requests[] = {
-	{ KVM_RUN, "KVM_RUN", run },
-	{ KVM_SET_SIGNAL_MASK, "KVM_SET_SIGNAL_MASK", set_signal_mask },
-	{ 0, NULL, NULL },
+	FAKE_REQUEST(KVM_RUN, run),
+	FAKE_REQUEST(KVM_SET_SIGNAL_MASK, set_signal_mask),
+	FAKE_END,
 };
 
 /* ---- The test's side ---- */
@@ -489,9 +508,9 @@ size_t fakekvm_answer(struct fakekvm *fk, unsigned int vcpu, unsigned int nth, v
 
 	pthread_mutex_lock(&fk->lock);
 	v = fake_find_vcpu(fk, fk->newest, vcpu);
-	if (v && nth < v->n_answers && nth < FAKE_MAX_ANSWERS) {
-		len = v->answers[nth].len;
-		memcpy(buf, v->answer_bytes + v->answers[nth].off, min_u64(len, size));
+	if (v && nth < v->answers->n && nth < FAKE_MAX_ANSWERS) {
+		len = v->answers->at[nth].len;
+		memcpy(buf, v->answers->bytes + v->answers->at[nth].off, min_u64(len, size));
 	}
 	pthread_mutex_unlock(&fk->lock);
 	return len;
@@ -512,7 +531,7 @@ unsigned int fakekvm_n_answers(struct fakekvm *fk, unsigned int vcpu)
 
 	pthread_mutex_lock(&fk->lock);
 	v = fake_find_vcpu(fk, fk->newest, vcpu);
-	n = v ? v->n_answers : 0;
+	n = v ? v->answers->n : 0;
 	pthread_mutex_unlock(&fk->lock);
 	return n;
 }

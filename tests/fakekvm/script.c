@@ -125,8 +125,7 @@ static bool parse_errno(struct parser *p, u64 *val)
 	return false;
 }
 
-/* The words after the verb, in this order: what each letter of a format means is in parse_args().
- */
+/* Verbs, and the words after them in order: parse_args() says what each letter means. */
 struct verb {
 	const char *name;
 	const char *args;

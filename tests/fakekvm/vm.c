@@ -41,8 +41,7 @@ static int check_region(struct fake_call *c, const struct kvm_userspace_memory_r
 	return 0;
 }
 
-/* 4.35: a slot may be moved or have its flags changed, not be resized; nor (observed) get other
- * memory. */
+/* 4.35: a slot may move or change flags, not its size; nor (observed) its host memory. */
 static int check_change(const struct kvm_userspace_memory_region *old,
 			const struct kvm_userspace_memory_region *new)
 {
@@ -146,8 +145,7 @@ void fake_set_gsi(struct fake_vm *vm, u32 gsi, bool level)
 	vm->gsi_level[gsi] = level;
 }
 
-/* 4.25. ENXIO without an interrupt controller: observed. A GSI nobody listens to is taken silently.
- */
+/* 4.25. ENXIO without an interrupt controller: observed. So is silence about an unknown GSI. */
 static int irq_line(struct fake_call *c)
 {
 	const struct kvm_irq_level *l = fake_user(c);
@@ -231,8 +229,7 @@ static bool same_ioeventfd(const struct kvm_ioeventfd *a, const struct kvm_ioeve
 	       (!(a->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || a->datamatch == b->datamatch);
 }
 
-/* Observed: one without datamatch, or without length, is in the way of all others at its address.
- */
+/* Observed: one without datamatch, or without length, is in the way of all at its address. */
 static bool collides(const struct kvm_ioeventfd *a, const struct kvm_ioeventfd *b)
 {
 	if (a->addr != b->addr || (a->flags ^ b->flags) & KVM_IOEVENTFD_FLAG_PIO)
@@ -297,8 +294,7 @@ static int ioeventfd(struct fake_call *c)
 						      : assign_ioeventfd(c->vm, e);
 }
 
-/* 4.75: one eventfd drives one GSI (EBUSY: observed); taking away what is not there succeeds
- * (observed). */
+/* 4.75. Observed: EBUSY for an eventfd in use; taking away what is not there succeeds. */
 static int irqfd(struct fake_call *c)
 {
 	const struct kvm_irqfd *r = fake_user(c);
@@ -417,14 +413,14 @@ static int create_device(struct fake_call *c)
 }
 
 const struct fake_request fake_vm_requests[] = {
-	{ KVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION", set_user_memory_region },
-	{ KVM_IRQ_LINE, "KVM_IRQ_LINE", irq_line },
-	{ KVM_IRQ_LINE_STATUS, "KVM_IRQ_LINE_STATUS", irq_line_status },
-	{ KVM_SIGNAL_MSI, "KVM_SIGNAL_MSI", signal_msi },
-	{ KVM_SET_GSI_ROUTING, "KVM_SET_GSI_ROUTING", set_gsi_routing },
-	{ KVM_IOEVENTFD, "KVM_IOEVENTFD", ioeventfd },
-	{ KVM_IRQFD, "KVM_IRQFD", irqfd },
-	{ KVM_ENABLE_CAP, "KVM_ENABLE_CAP", enable_cap },
-	{ KVM_CREATE_DEVICE, "KVM_CREATE_DEVICE", create_device },
-	{ 0, NULL, NULL },
+	FAKE_REQUEST(KVM_SET_USER_MEMORY_REGION, set_user_memory_region),
+	FAKE_REQUEST_CAP(KVM_IRQ_LINE, irq_line, KVM_CAP_IRQCHIP),
+	FAKE_REQUEST_CAP(KVM_IRQ_LINE_STATUS, irq_line_status, KVM_CAP_IRQ_INJECT_STATUS),
+	FAKE_REQUEST_CAP(KVM_SIGNAL_MSI, signal_msi, KVM_CAP_SIGNAL_MSI),
+	FAKE_REQUEST_CAP(KVM_SET_GSI_ROUTING, set_gsi_routing, KVM_CAP_IRQ_ROUTING),
+	FAKE_REQUEST_CAP(KVM_IOEVENTFD, ioeventfd, KVM_CAP_IOEVENTFD),
+	FAKE_REQUEST_CAP(KVM_IRQFD, irqfd, KVM_CAP_IRQFD),
+	FAKE_REQUEST(KVM_ENABLE_CAP, enable_cap),
+	FAKE_REQUEST(KVM_CREATE_DEVICE, create_device),
+	FAKE_END,
 };

@@ -245,8 +245,7 @@ static u64 identity_map(const struct x86_vm *x)
 	return x->identity_map ? x->identity_map : DEFAULT_IDENTITY_MAP;
 }
 
-/* No slot may cover what KVM keeps for itself, nor lie beyond what the host can map (EINVAL:
- * observed). */
+/* No slot covers what KVM keeps for itself, or lies beyond what it can map (EINVAL: observed). */
 static int check_slot(struct fake_call *c, const struct kvm_userspace_memory_region *r)
 {
 	const struct x86_vm *x = x86_vm(c->vm);
@@ -453,30 +452,31 @@ static int enable_cap(struct fake_call *c, const struct kvm_enable_cap *cap)
 }
 
 static const struct fake_request sys_requests[] = {
-	{ KVM_GET_SUPPORTED_CPUID, "KVM_GET_SUPPORTED_CPUID", get_supported_cpuid },
-	{ KVM_GET_EMULATED_CPUID, "KVM_GET_EMULATED_CPUID", get_emulated_cpuid },
-	{ KVM_GET_MSR_INDEX_LIST, "KVM_GET_MSR_INDEX_LIST", x86_get_msr_list },
-	{ KVM_GET_MSR_FEATURE_INDEX_LIST, "KVM_GET_MSR_FEATURE_INDEX_LIST",
-	  x86_get_msr_feature_list },
-	{ KVM_GET_MSRS, "KVM_GET_MSRS", x86_get_feature_msrs },
-	{ 0, NULL, NULL },
+	FAKE_REQUEST_CAP(KVM_GET_SUPPORTED_CPUID, get_supported_cpuid, KVM_CAP_EXT_CPUID),
+	FAKE_REQUEST_CAP(KVM_GET_EMULATED_CPUID, get_emulated_cpuid, KVM_CAP_EXT_EMUL_CPUID),
+	FAKE_REQUEST(KVM_GET_MSR_INDEX_LIST, x86_get_msr_list),
+	FAKE_REQUEST_CAP(KVM_GET_MSR_FEATURE_INDEX_LIST, x86_get_msr_feature_list,
+			 KVM_CAP_GET_MSR_FEATURES),
+	FAKE_REQUEST(KVM_GET_MSRS, x86_get_feature_msrs),
+	FAKE_END,
 };
 
 static const struct fake_request vm_requests[] = {
-	{ KVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP", create_irqchip },
-	{ KVM_GET_IRQCHIP, "KVM_GET_IRQCHIP", get_irqchip },
-	{ KVM_SET_IRQCHIP, "KVM_SET_IRQCHIP", set_irqchip },
-	{ KVM_CREATE_PIT2, "KVM_CREATE_PIT2", create_pit2 },
-	{ KVM_GET_PIT2, "KVM_GET_PIT2", get_pit2 },
-	{ KVM_SET_PIT2, "KVM_SET_PIT2", set_pit2 },
-	{ KVM_SET_TSS_ADDR, "KVM_SET_TSS_ADDR", set_tss_addr },
-	{ KVM_SET_IDENTITY_MAP_ADDR, "KVM_SET_IDENTITY_MAP_ADDR", set_identity_map_addr },
-	{ KVM_SET_BOOT_CPU_ID, "KVM_SET_BOOT_CPU_ID", set_boot_cpu_id },
-	{ KVM_GET_TSC_KHZ, "KVM_GET_TSC_KHZ", get_tsc_khz_vm },
-	{ KVM_SET_TSC_KHZ, "KVM_SET_TSC_KHZ", set_tsc_khz_vm },
-	{ KVM_GET_CLOCK, "KVM_GET_CLOCK", get_clock },
-	{ KVM_SET_CLOCK, "KVM_SET_CLOCK", set_clock },
-	{ 0, NULL, NULL },
+	FAKE_REQUEST_CAP(KVM_CREATE_IRQCHIP, create_irqchip, KVM_CAP_IRQCHIP),
+	FAKE_REQUEST_CAP(KVM_GET_IRQCHIP, get_irqchip, KVM_CAP_IRQCHIP),
+	FAKE_REQUEST_CAP(KVM_SET_IRQCHIP, set_irqchip, KVM_CAP_IRQCHIP),
+	FAKE_REQUEST_CAP(KVM_CREATE_PIT2, create_pit2, KVM_CAP_PIT2),
+	FAKE_REQUEST_CAP(KVM_GET_PIT2, get_pit2, KVM_CAP_PIT_STATE2),
+	FAKE_REQUEST_CAP(KVM_SET_PIT2, set_pit2, KVM_CAP_PIT_STATE2),
+	FAKE_REQUEST_CAP(KVM_SET_TSS_ADDR, set_tss_addr, KVM_CAP_SET_TSS_ADDR),
+	FAKE_REQUEST_CAP(KVM_SET_IDENTITY_MAP_ADDR, set_identity_map_addr,
+			 KVM_CAP_SET_IDENTITY_MAP_ADDR),
+	FAKE_REQUEST_CAP(KVM_SET_BOOT_CPU_ID, set_boot_cpu_id, KVM_CAP_SET_BOOT_CPU_ID),
+	FAKE_REQUEST(KVM_GET_TSC_KHZ, get_tsc_khz_vm),
+	FAKE_REQUEST(KVM_SET_TSC_KHZ, set_tsc_khz_vm),
+	FAKE_REQUEST_CAP(KVM_GET_CLOCK, get_clock, KVM_CAP_ADJUST_CLOCK),
+	FAKE_REQUEST_CAP(KVM_SET_CLOCK, set_clock, KVM_CAP_ADJUST_CLOCK),
+	FAKE_END,
 };
 
 const struct fake_arch fake_x86 = {

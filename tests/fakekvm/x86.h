@@ -71,8 +71,7 @@ void x86_msr_reset(struct x86_vcpu *v);
 int x86_check_sregs(const struct x86_vcpu *v, const struct kvm_sregs *s);
 int x86_check_apic_base(const struct x86_vcpu *v, u64 base);
 
-/* x86_entry.c: what the CPU checks when it enters the guest; 0, or the reason of
- * KVM_EXIT_FAIL_ENTRY. */
+/* x86_entry.c: what the CPU checks on entry; 0, or the reason of KVM_EXIT_FAIL_ENTRY */
 u64 x86_entry_check_vmx(const struct x86_vcpu *v);
 u64 x86_entry_check_svm(const struct x86_vcpu *v);
 

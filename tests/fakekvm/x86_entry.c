@@ -1,13 +1,13 @@
 /*
- * x86_entry.c - what an x86 CPU checks when KVM enters the guest, for the states a VMM sets up.
- * A guest state that fails ends in KVM_EXIT_FAIL_ENTRY. A part of the checks, from the
- * manuals: SDM 3C 28.3.1 (VMX), APM 2 15.5.1 (SVM).
+ * x86_entry.c - what an x86 CPU checks when KVM enters the guest, for the states a VMM sets up:
+ * a part of SDM 3C "Checks on the Guest State Area" (VMX) and APM 2 "Canonicalization and
+ * Consistency Checks" (SVM). A state that fails ends in KVM_EXIT_FAIL_ENTRY here. KVM may instead
+ * emulate its way through it on Intel, which is nothing to rely on.
  */
 #include "tests/fakekvm/x86.h"
 
-#define VMX_INVALID_GUEST_STATE \
-	0x80000021ull	       /* SDM 3C appendix C: 33, bit 31 for an entry failure */
-#define SVM_INVALID UINT64_MAX /* APM 2 appendix C: VMEXIT_INVALID, -1 */
+#define VMX_INVALID_GUEST_STATE 0x80000021ull /* basic exit reason 33, bit 31: VM-entry failure */
+#define SVM_INVALID		UINT64_MAX    /* VMEXIT_INVALID, -1 */
 
 #define CR0_PE	 BIT(0)
 #define CR0_NW	 BIT(29)
@@ -16,32 +16,36 @@
 #define CR4_PAE	 BIT(5)
 #define EFER_LMA BIT(10)
 
-/* SDM 3C 28.3.1.2: bits 19:0 of a limit are ones or its bits 31:20 are zeroes, by G. */
+/* A limit with a zero in bits 11:0 has G clear, one with a one in bits 31:20 has it set. */
 static bool limit_valid(const struct kvm_segment *s)
 {
-	if ((s->limit & 0xfff) != 0xfff && s->g)
-		return false;
-	return !(s->limit & 0xfff00000 && !s->g);
+	return !((s->limit & 0xfff) != 0xfff && s->g) && !(s->limit & 0xfff00000 && !s->g);
 }
 
+/* Accessed code; in 64-bit mode not a 32-bit one as well. */
 static bool code_valid(const struct kvm_segment *cs, bool lma)
 {
 	if (cs->unusable || !cs->present || !cs->s || !(cs->type & 8) || !(cs->type & 1))
 		return false;
-	if (lma && cs->l && cs->db)
-		return false;
-	return limit_valid(cs);
+	return !(lma && cs->l && cs->db) && !(cs->base >> 32) && limit_valid(cs);
 }
 
+/* Accessed, and readable where it is code. */
 static bool data_valid(const struct kvm_segment *s)
 {
-	return s->unusable || (s->present && s->s && (s->type & 1) && limit_valid(s));
+	if (s->unusable)
+		return true;
+	return s->present && s->s && (s->type & 1) && (!(s->type & 8) || s->type & 2) &&
+	       limit_valid(s);
 }
 
-static bool stack_valid(const struct kvm_segment *ss)
+/* Writable data, of the code's privilege. */
+static bool stack_valid(const struct kvm_segment *ss, const struct kvm_segment *cs)
 {
-	return ss->unusable ||
-	       (ss->present && ss->s && (ss->type == 3 || ss->type == 7) && limit_valid(ss));
+	if (ss->unusable)
+		return true;
+	return ss->present && ss->s && (ss->type == 3 || ss->type == 7) && ss->dpl == cs->dpl &&
+	       !(ss->base >> 32) && limit_valid(ss);
 }
 
 /* TR: always usable, a busy TSS, in IA-32e mode a 64-bit one. */
@@ -52,6 +56,11 @@ static bool task_valid(const struct kvm_segment *tr, bool lma)
 	return (tr->type == 11 || (tr->type == 3 && !lma)) && limit_valid(tr);
 }
 
+static bool ldt_valid(const struct kvm_segment *ldt)
+{
+	return ldt->unusable || (ldt->type == 2 && !ldt->s && ldt->present && !(ldt->selector & 4));
+}
+
 u64 x86_entry_check_vmx(const struct x86_vcpu *v)
 {
 	const struct kvm_sregs *s = &v->sregs;
@@ -60,13 +69,11 @@ u64 x86_entry_check_vmx(const struct x86_vcpu *v)
 	/* In real mode KVM emulates or runs virtual-8086: nothing of this applies. */
 	if (!(s->cr0 & CR0_PE))
 		return 0;
-	if (!code_valid(&s->cs, lma) || !stack_valid(&s->ss) || !data_valid(&s->ds) ||
+	if (!code_valid(&s->cs, lma) || !stack_valid(&s->ss, &s->cs) || !data_valid(&s->ds) ||
 	    !data_valid(&s->es) || !data_valid(&s->fs) || !data_valid(&s->gs) ||
-	    !task_valid(&s->tr, lma))
+	    !task_valid(&s->tr, lma) || !ldt_valid(&s->ldt))
 		return VMX_INVALID_GUEST_STATE;
-	if (!s->ldt.unusable && (s->ldt.type != 2 || s->ldt.s || !s->ldt.present))
-		return VMX_INVALID_GUEST_STATE;
-	/* 28.3.1.4: outside 64-bit mode RIP has 32 bits */
+	/* outside 64-bit mode RIP has 32 bits */
 	if (!(lma && s->cs.l) && v->regs.rip >> 32)
 		return VMX_INVALID_GUEST_STATE;
 	return 0;

@@ -1,5 +1,4 @@
-/* x86_msr.c - model specific registers (4.3, 4.18, 4.19): which there are, which values they take.
- */
+/* x86_msr.c - model specific registers (4.3, 4.18, 4.19): which there are, what they take. */
 #include "tests/fakekvm/x86.h"
 
 #include <errno.h>
@@ -88,7 +87,7 @@ static bool refused(const struct fakekvm *fk, u32 index)
 
 void x86_msr_reset(struct x86_vcpu *v)
 {
-	v->msrs[x86_msr_slot(MSR_PAT)] = 0x0007040600070406; /* SDM 3A 13.12.4 */
+	v->msrs[x86_msr_slot(MSR_PAT)] = 0x0007040600070406; /* SDM 3A, PAT at reset */
 	v->msrs[x86_msr_slot(0xfe)] = 0x508;
 	v->msrs[x86_msr_slot(0x1a0)] = 1; /* fast strings */
 }
@@ -103,7 +102,7 @@ bool x86_kvmclock_on(const struct x86_vcpu *v)
 	return (clock_msr(v, MSR_KVM_CLOCK) | clock_msr(v, MSR_KVM_CLOCK_NEW)) & 1;
 }
 
-/* SDM 3A 13.12.2: each byte is a memory type; 2 and 3 are none. */
+/* SDM 3A "IA32_PAT MSR": each byte is a memory type; 2 and 3 are none. */
 static bool pat_valid(u64 val)
 {
 	for (int i = 0; i < 64; i += 8) {

@@ -1,6 +1,6 @@
 /*
  * x86_sregs.c - which special registers KVM accepts (4.14). The text says nothing of it: the
- * rules are those of the architecture (SDM 3A 2.5, 5.11.5 and volume 4), EINVAL was observed.
+ * rules are those of the architecture (SDM 3A "Control Registers"), EINVAL was observed.
  */
 #include "tests/fakekvm/x86.h"
 
@@ -54,7 +54,7 @@ static bool cr4_valid(const struct x86_vcpu *v, u64 cr4)
 	return !(cr4 & ~allowed);
 }
 
-/* SDM 3A 2.5: NW needs CD, PG needs PE, nothing above bit 31. */
+/* NW needs CD, PG needs PE, nothing above bit 31. */
 static bool cr0_valid(u64 cr0)
 {
 	return !(cr0 >> 32) && !((cr0 & CR0_NW) && !(cr0 & CR0_CD)) &&
@@ -75,7 +75,7 @@ int x86_check_sregs(const struct x86_vcpu *v, const struct kvm_sregs *s)
 
 	if (!cr0_valid(s->cr0) || !cr4_valid(v, s->cr4))
 		return -EINVAL;
-	/* SDM 3A 10.8.5: paging with LME is long mode: PAE, and LMA says so */
+	/* SDM 3A "Initializing IA-32e Mode": paging with LME is long mode: PAE, LMA */
 	if ((s->efer & EFER_LME) && (s->cr0 & CR0_PG)) {
 		if (!(s->cr4 & CR4_PAE) || !lma || s->cr3 >> phys_bits(v))
 			return -EINVAL;
@@ -84,7 +84,7 @@ int x86_check_sregs(const struct x86_vcpu *v, const struct kvm_sregs *s)
 	return lma || s->cs.l ? -EINVAL : 0;
 }
 
-/* SDM 3A 12.4.4: reserved bits; x2APIC mode needs its CPUID bit and the APIC enabled. */
+/* SDM 3A "Local APIC Status and Location": x2APIC needs its CPUID bit and the APIC enabled. */
 int x86_check_apic_base(const struct x86_vcpu *v, u64 base)
 {
 	const u64 x2apic = BIT(10), enable = BIT(11);

@@ -9,7 +9,7 @@ static bool lapic_in_kernel(const struct fake_call *c)
 	return c->fk->host->arch->has_irqchip(c->vm);
 }
 
-/* ---- Reset (SDM 3A, table 10-1; the local APIC: 12.4.7.1) ---- */
+/* ---- Reset (SDM 3A "Processor State After Reset", "Local APIC State After Power-Up") ---- */
 
 static void reset_lapic(struct x86_vcpu *v, u32 id, bool bsp)
 {
@@ -21,8 +21,7 @@ static void reset_lapic(struct x86_vcpu *v, u32 id, bool bsp)
 	put_le32(regs + 0xf0, 0xff);
 	for (int lvt = 0x320; lvt <= 0x370; lvt += 0x10)
 		put_le32(regs + lvt, 1u << 16);
-	/* KVM leaves LINT0 of the boot processor open for the PIC (KVM_X86_QUIRK_LINT0_REENABLED).
-	 */
+	/* KVM leaves the boot processor's LINT0 open for the PIC (a quirk, 7.23; observed). */
 	if (bsp)
 		put_le32(regs + 0x350, 0x700);
 }
@@ -169,7 +168,7 @@ static int set_regs(struct fake_call *c)
 	struct kvm_regs *r = &x86_vcpu(c->vcpu)->regs;
 	int ret = copy_in(c, r, sizeof(*r));
 
-	r->rflags |= 2; /* reads as one, SDM 3A 2.3; observed */
+	r->rflags |= 2; /* always one; observed */
 	if (!ret)
 		fake_note(c, " rip 0x%llx rsp 0x%llx rbx 0x%llx rsi 0x%llx rflags 0x%llx",
 			  (unsigned long long)r->rip, (unsigned long long)r->rsp,
@@ -273,7 +272,7 @@ static u64 guest_xcr0(const struct x86_vcpu *v)
 	return e ? (u64)e->edx << 32 | e->eax : 0;
 }
 
-/* SDM 1, 13.3: x87 always; AVX with SSE; the AVX-512 three together and with AVX. */
+/* SDM 1 "Enabling the XSAVE Feature Set": x87 always, AVX with SSE, AVX-512 whole, with AVX. */
 static bool xcr0_valid(const struct x86_vcpu *v, u64 val)
 {
 	const u64 avx512 = 0xe0;
@@ -419,8 +418,7 @@ static int get_tsc_khz(struct fake_call *c)
 	return (int)x86_vcpu(c->vcpu)->tsc_khz;
 }
 
-/* 4.55. Without KVM_CAP_TSC_CONTROL a slower clock than the host's cannot be had: EINVAL, observed.
- */
+/* 4.55. Without KVM_CAP_TSC_CONTROL none slower than the host's: EINVAL, observed. */
 static int set_tsc_khz(struct fake_call *c)
 {
 	fake_note(c, " %lu", c->arg);
@@ -442,35 +440,35 @@ static int enable_cap(struct fake_call *c)
 }
 
 const struct fake_request x86_vcpu_requests[] = {
-	{ KVM_GET_REGS, "KVM_GET_REGS", get_regs },
-	{ KVM_SET_REGS, "KVM_SET_REGS", set_regs },
-	{ KVM_GET_SREGS, "KVM_GET_SREGS", get_sregs },
-	{ KVM_SET_SREGS, "KVM_SET_SREGS", set_sregs },
-	{ KVM_GET_SREGS2, "KVM_GET_SREGS2", get_sregs2 },
-	{ KVM_SET_SREGS2, "KVM_SET_SREGS2", set_sregs2 },
-	{ KVM_GET_FPU, "KVM_GET_FPU", get_fpu },
-	{ KVM_SET_FPU, "KVM_SET_FPU", set_fpu },
-	{ KVM_GET_XSAVE, "KVM_GET_XSAVE", get_xsave },
-	{ KVM_GET_XSAVE2, "KVM_GET_XSAVE2", get_xsave },
-	{ KVM_SET_XSAVE, "KVM_SET_XSAVE", set_xsave },
-	{ KVM_GET_XCRS, "KVM_GET_XCRS", get_xcrs },
-	{ KVM_SET_XCRS, "KVM_SET_XCRS", set_xcrs },
-	{ KVM_GET_MSRS, "KVM_GET_MSRS", x86_get_msrs },
-	{ KVM_SET_MSRS, "KVM_SET_MSRS", x86_set_msrs },
-	{ KVM_GET_LAPIC, "KVM_GET_LAPIC", get_lapic },
-	{ KVM_SET_LAPIC, "KVM_SET_LAPIC", set_lapic },
-	{ KVM_GET_CPUID2, "KVM_GET_CPUID2", get_cpuid2 },
-	{ KVM_SET_CPUID2, "KVM_SET_CPUID2", set_cpuid2 },
-	{ KVM_GET_MP_STATE, "KVM_GET_MP_STATE", get_mp_state },
-	{ KVM_SET_MP_STATE, "KVM_SET_MP_STATE", set_mp_state },
-	{ KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", get_vcpu_events },
-	{ KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", set_vcpu_events },
-	{ KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS", get_debugregs },
-	{ KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", set_debugregs },
-	{ KVM_KVMCLOCK_CTRL, "KVM_KVMCLOCK_CTRL", kvmclock_ctrl },
-	{ KVM_NMI, "KVM_NMI", nmi },
-	{ KVM_GET_TSC_KHZ, "KVM_GET_TSC_KHZ", get_tsc_khz },
-	{ KVM_SET_TSC_KHZ, "KVM_SET_TSC_KHZ", set_tsc_khz },
-	{ KVM_ENABLE_CAP, "KVM_ENABLE_CAP", enable_cap },
-	{ 0, NULL, NULL },
+	FAKE_REQUEST(KVM_GET_REGS, get_regs),
+	FAKE_REQUEST(KVM_SET_REGS, set_regs),
+	FAKE_REQUEST(KVM_GET_SREGS, get_sregs),
+	FAKE_REQUEST(KVM_SET_SREGS, set_sregs),
+	FAKE_REQUEST_CAP(KVM_GET_SREGS2, get_sregs2, KVM_CAP_SREGS2),
+	FAKE_REQUEST_CAP(KVM_SET_SREGS2, set_sregs2, KVM_CAP_SREGS2),
+	FAKE_REQUEST(KVM_GET_FPU, get_fpu),
+	FAKE_REQUEST(KVM_SET_FPU, set_fpu),
+	FAKE_REQUEST_CAP(KVM_GET_XSAVE, get_xsave, KVM_CAP_XSAVE),
+	FAKE_REQUEST(KVM_GET_XSAVE2, get_xsave),
+	FAKE_REQUEST_CAP(KVM_SET_XSAVE, set_xsave, KVM_CAP_XSAVE),
+	FAKE_REQUEST_CAP(KVM_GET_XCRS, get_xcrs, KVM_CAP_XCRS),
+	FAKE_REQUEST_CAP(KVM_SET_XCRS, set_xcrs, KVM_CAP_XCRS),
+	FAKE_REQUEST(KVM_GET_MSRS, x86_get_msrs),
+	FAKE_REQUEST(KVM_SET_MSRS, x86_set_msrs),
+	FAKE_REQUEST(KVM_GET_LAPIC, get_lapic),
+	FAKE_REQUEST(KVM_SET_LAPIC, set_lapic),
+	FAKE_REQUEST(KVM_GET_CPUID2, get_cpuid2),
+	FAKE_REQUEST(KVM_SET_CPUID2, set_cpuid2),
+	FAKE_REQUEST_CAP(KVM_GET_MP_STATE, get_mp_state, KVM_CAP_MP_STATE),
+	FAKE_REQUEST_CAP(KVM_SET_MP_STATE, set_mp_state, KVM_CAP_MP_STATE),
+	FAKE_REQUEST_CAP(KVM_GET_VCPU_EVENTS, get_vcpu_events, KVM_CAP_VCPU_EVENTS),
+	FAKE_REQUEST_CAP(KVM_SET_VCPU_EVENTS, set_vcpu_events, KVM_CAP_VCPU_EVENTS),
+	FAKE_REQUEST_CAP(KVM_GET_DEBUGREGS, get_debugregs, KVM_CAP_DEBUGREGS),
+	FAKE_REQUEST_CAP(KVM_SET_DEBUGREGS, set_debugregs, KVM_CAP_DEBUGREGS),
+	FAKE_REQUEST_CAP(KVM_KVMCLOCK_CTRL, kvmclock_ctrl, KVM_CAP_KVMCLOCK_CTRL),
+	FAKE_REQUEST_CAP(KVM_NMI, nmi, KVM_CAP_USER_NMI),
+	FAKE_REQUEST(KVM_GET_TSC_KHZ, get_tsc_khz),
+	FAKE_REQUEST(KVM_SET_TSC_KHZ, set_tsc_khz),
+	FAKE_REQUEST(KVM_ENABLE_CAP, enable_cap),
+	FAKE_END,
 };

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -173,6 +174,7 @@ static void api_version_and_capabilities_can_be_set(void **state)
 	open_vm();
 	assert_int_equal(call_n(vm.sys, KVM_GET_API_VERSION, 0), 11);
 	assert_int_equal(call_n(vm.vm, KVM_CHECK_EXTENSION, KVM_CAP_IRQCHIP), 0);
+	assert_int_equal(call_n(vm.vm, KVM_CREATE_IRQCHIP, 0), -ENOTTY);
 	assert_true(call_n(vm.vm, KVM_CREATE_VCPU, 0) >= 0);
 	assert_true(call_n(vm.vm, KVM_CREATE_VCPU, 1) >= 0);
 	assert_int_equal(call_n(vm.vm, KVM_CREATE_VCPU, 2), -EINVAL);
@@ -618,6 +620,47 @@ static void irqfds_count_as_interrupts(void **state)
 	close((int)r.fd);
 }
 
+static void an_edge_is_waited_for_once(void **state)
+{
+	static const struct fake_step script[] = { FAKE_WAIT_IRQ(4, 5000), FAKE_SHUTDOWN,
+						   FAKE_WAIT_IRQ(4, 5), FAKE_SHUTDOWN };
+
+	(void)state;
+	fakekvm_script(vm.fk, 0, script, ARRAY_SIZE(script));
+	start_vm();
+	irq_line(4, 1);
+	irq_line(4, 0);
+	assert_int_equal(run(), 0);
+	assert_string_equal(fakekvm_complaints(vm.fk), "");
+	assert_int_equal(run(), 0);
+	assert_string_equal(fakekvm_complaints(vm.fk), "script: GSI 4 stayed low\n");
+}
+
+static u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
+}
+
+static void a_kick_does_not_shorten_a_delay(void **state)
+{
+	static const struct fake_step script[] = { FAKE_DELAY(50), FAKE_SHUTDOWN };
+	u64 start;
+
+	(void)state;
+	fakekvm_script(vm.fk, 0, script, ARRAY_SIZE(script));
+	start_vm();
+	start = now_ms();
+	kick_myself();
+	assert_int_equal(run(), -EINTR);
+	take_kick();
+	assert_int_equal(run(), 0);
+	assert_int_equal(vm.run->exit_reason, KVM_EXIT_SHUTDOWN);
+	assert_in_range(now_ms() - start, 45, 5000);
+}
+
 static void an_interrupt_that_stays_away_is_complained_of(void **state)
 {
 	static const struct fake_step script[] = { FAKE_WAIT_IRQ(9, 5), FAKE_SHUTDOWN };
@@ -963,6 +1006,8 @@ int main(void)
 		INTEL(hlt_waits_for_an_interrupt),
 		INTEL(interrupts_are_counted_as_edges),
 		INTEL(irqfds_count_as_interrupts),
+		INTEL(an_edge_is_waited_for_once),
+		INTEL(a_kick_does_not_shorten_a_delay),
 		INTEL(an_interrupt_that_stays_away_is_complained_of),
 		INTEL(ioeventfds_take_their_writes),
 		INTEL(scripts_can_call_the_test),

@@ -259,17 +259,11 @@ static void foreign_formats_have_names(void **state)
 		{ 4, "zimg", "a compressed EFI kernel (zboot)" },
 		{ 36, "\x18\x28\x6f\x01", "a 32-bit ARM zImage" },
 		{ 0, "\x1f\x8b", "a gzip-compressed file" },
-		{ 0,
-		  "\xfd"
-		  "7zXZ",
-		  "an xz-compressed file" },
+		{ 0, "\3757zXZ", "an xz-compressed file" },
 		{ 0, "\x28\xb5\x2f\xfd", "a zstd-compressed file" },
 		{ 0, "070701", "a cpio archive (an initrd?)" },
 		{ 0, "#!/bin/sh", "a script" },
-		{ 0,
-		  "\x7f"
-		  "ELF",
-		  "an ELF file" },
+		{ 0, "\177ELF", "an ELF file" },
 	};
 	u8 head[LOAD_FORMAT_HEAD];
 

@@ -196,6 +196,26 @@ static void panic_line_ends_with_113_after_the_trace(void **state)
 	(void)state;
 	vmtest_run(t, steps, LKVM_CAUSE_PANIC, 113);
 	assert_non_null(strstr(t->out, "and a trace\n"));
+	assert_string_equal(t->res.detail, "the guest's kernel panicked: out of luck");
+	vmtest_free(t);
+}
+
+static void a_panic_reason_is_cut_and_harmless(void **state)
+{
+	static const struct fake_step steps[] = {
+		FAKE_PRINT(COM1, "Kernel panic - not syncing: \033[31mred"),
+		FAKE_PRINT(COM1, "0123456789"),
+		FAKE_REPEAT(1, 30),
+		FAKE_PRINT(COM1, "\nKernel panic - not syncing: second\n"),
+		FAKE_OUT(PM_RESET, 1, 1),
+	};
+	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);
+
+	(void)state;
+	vmtest_run(t, steps, LKVM_CAUSE_PANIC, 113);
+	assert_non_null(strstr(t->res.detail, ": ?[31mred0123456789"));
+	assert_null(strstr(t->res.detail, "second"));
+	assert_true(strlen(t->res.detail) < 160);
 	vmtest_free(t);
 }
 
@@ -604,6 +624,7 @@ int main(void)
 		cmocka_unit_test(last_exits_are_kept_oldest_first),
 		cmocka_unit_test(an_elf_kernel_names_the_function_it_died_in),
 		cmocka_unit_test(panic_line_ends_with_113_after_the_trace),
+		cmocka_unit_test(a_panic_reason_is_cut_and_harmless),
 		cmocka_unit_test(a_panicked_kernel_that_hangs_is_ended),
 		cmocka_unit_test(pvpanic_ends_with_113_even_with_restart),
 		cmocka_unit_test(panic_from_console_can_be_switched_off),
