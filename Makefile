@@ -135,7 +135,7 @@ install: all $(B)/lkvm.pc
 
 # libelf, liburing, jansson: the program. acpica-tools: iasl. The rest: tests, bed and demo.
 DEPS := gcc make libc6-dev libelf-dev liburing-dev libjansson-dev acpica-tools \
-	libcmocka-dev perl qemu-system-x86 cpio xz-utils zstd lz4
+	libcmocka-dev perl clang libclang-rt-dev qemu-system-x86 cpio xz-utils zstd lz4
 
 .PHONY: deps
 deps:

@@ -59,7 +59,7 @@ check-unit: test-programs
 check-san:
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined check-unit
 
-check-fast: check-unit $(if $(SAN),,check-san)
+check-fast: check-unit $(if $(SAN),,check-san check-fuzz)
 
 check-kvm: test-programs
 	$(Q)$(SUITE) 'T3 (this host'"'"'s KVM)' $(KVM_SCRIPTS)

@@ -69,7 +69,20 @@ static const struct fake_step guest[] = {
 	FAKE_IN(COM1 + 2, 1),	     FAKE_OUT(0x604, 2, 0x3400),
 };
 
-/* What the machine under test wrote to and reads from: descriptors, as `lkvm run` has them. */
+/* An end with a post mortem: symbols are looked up. */
+static const struct fake_step crashing_guest[] = { FAKE_SHUTDOWN };
+
+/* An ELF kernel that crashes, instead of a bzImage that powers off. */
+static void give_elf(struct vmtest *t)
+{
+	static u8 file[MK_MAX];
+
+	unlink(t->kernel);
+	vmtest_write_kernel(t, file, mk_elf(file));
+	vmtest_script(t, 0, crashing_guest);
+}
+
+/* Where the machine writes to: a descriptor, as `lkvm run` has it. */
 static void give_fds(struct vmtest *t, int fds[2])
 {
 	assert_int_equal(pipe(fds), 0);
@@ -79,7 +92,8 @@ static void give_fds(struct vmtest *t, int fds[2])
 
 static void check_end(const struct vmtest *t, const char *failed)
 {
-	if (t->res.cause != LKVM_CAUSE_POWEROFF && t->res.cause != LKVM_CAUSE_HOST_ERROR)
+	if (t->res.cause != LKVM_CAUSE_POWEROFF && t->res.cause != LKVM_CAUSE_TRIPLE_FAULT &&
+	    t->res.cause != LKVM_CAUSE_HOST_ERROR)
 		fail_msg("%s failed, and the end was %s", failed, lkvm_cause_name(t->res.cause));
 	assert_true(t->res.detail[0]);
 }
@@ -96,6 +110,8 @@ static bool boot(unsigned int kinds, unsigned long nth)
 	give_fds(t, fds);
 	t->cfg.n_vcpus = 2;
 	vmtest_script(t, 0, guest);
+	if (kinds == FAULTS_ELF)
+		give_elf(t);
 	faults_arm(kinds, nth);
 	ret = vm_create_on(fakekvm_backend(t->fk), &t->cfg, &t->vm, &t->err);
 	if (!ret)
@@ -174,6 +190,12 @@ static void the_loop_fails(void **state)
 	every_call_fails_once(FAULTS_LOOP);
 }
 
+static void elf_files_fail(void **state)
+{
+	(void)state;
+	every_call_fails_once(FAULTS_ELF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +207,7 @@ int main(void)
 		cmocka_unit_test(reading_fails),
 		cmocka_unit_test(writing_fails),
 		cmocka_unit_test(the_loop_fails),
+		cmocka_unit_test(elf_files_fail),
 	};
 
 	return cmocka_run_group_tests_name("every call to the host fails once", tests, NULL, NULL);
