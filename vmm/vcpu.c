@@ -14,17 +14,17 @@
 /* Blocked in every thread, so it never reaches a handler or the default action. */
 #define KICK_SIGNAL SIGRTMIN
 
+#define KERNEL_SIGSET_SIZE 8 /* bytes; bit n-1 is signal n */
+
 /* Let the kick signal, and nothing else, end KVM_RUN. */
 static int set_signal_mask(struct vcpu *vcpu, struct lkvm_error *err)
 {
-	struct {
-		struct kvm_signal_mask head;
-		u8 set[8]; /* the kernel's sigset: bit n-1 is signal n */
-	} arg = { .head.len = sizeof(arg.set) };
+	union {
+		struct kvm_signal_mask mask;
+		u8 space[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_SIZE];
+	} arg = { .mask.len = KERNEL_SIGSET_SIZE };
 
-	put_le64(arg.set, ~BIT(KICK_SIGNAL - 1));
-	_Static_assert(offsetof(__typeof__(arg), set) == offsetof(struct kvm_signal_mask, sigset),
-		       "the set follows its length");
+	put_le64(arg.mask.sigset, ~BIT(KICK_SIGNAL - 1));
 	return kvm_fd_ioctl(&vcpu->machine->kvm, vcpu->fd, KVM_SET_SIGNAL_MASK, &arg, err);
 }
 

@@ -39,12 +39,14 @@ static int set_msrs(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
-		struct {
-			struct kvm_msrs head;
-			struct kvm_msr_entry entry;
-		} arg = { .head.nmsrs = 1, .entry = msrs[i] };
-		int ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_MSRS, &arg, err);
+		union {
+			struct kvm_msrs msrs;
+			u8 space[sizeof(struct kvm_msrs) + sizeof(msrs[0])];
+		} arg = { .msrs.nmsrs = 1 };
+		int ret;
 
+		arg.msrs.entries[0] = msrs[i];
+		ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_MSRS, &arg, err);
 		if (ret < 0)
 			return ret;
 		if (ret == 0)
