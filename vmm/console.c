@@ -610,9 +610,13 @@ void console_get_stats(struct console *con, struct console_stats *stats)
 	pthread_mutex_unlock(&con->lock);
 }
 
-void console_get_panic_reason(struct console *con, char *buf, size_t size)
+bool console_saw_panic(struct console *con, char *reason, size_t size)
 {
+	bool seen;
+
 	pthread_mutex_lock(&con->lock);
-	snprintf(buf, size, "%s", con->scan.reason);
+	seen = con->scan.seen;
+	snprintf(reason, size, "%s", con->scan.reason);
 	pthread_mutex_unlock(&con->lock);
+	return seen;
 }

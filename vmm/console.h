@@ -65,8 +65,11 @@ void console_drain(struct console *con, void (*done)(void *ctx), void *ctx);
 
 void console_get_stats(struct console *con, struct console_stats *stats);
 
-/* What the kernel said it panicked of, printable; "" when it said nothing. Any thread. */
-void console_get_panic_reason(struct console *con, char *buf, size_t size);
+/*
+ * True when a panic line went by (watch_panic), with what it gave as the reason, printable.
+ * Any thread; knows of a line as soon as the guest wrote it, before ops->panic_line is called.
+ */
+bool console_saw_panic(struct console *con, char *reason, size_t size);
 
 /* Input from the embedder, any thread: takes what fits and returns how much that was. */
 size_t console_push_input(struct console *con, const void *data, size_t len);

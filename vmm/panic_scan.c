@@ -78,7 +78,8 @@ int panic_scan_byte(struct panic_scan *scan, u8 byte)
 		if (panic_texts[scan->text][++scan->pos])
 			return -1;
 		scan->state = SCAN_REST;
-		scan->in_reason = scan->text == PANIC_LINE && !scan->n_reason;
+		scan->in_reason = scan->text == PANIC_LINE && !scan->seen;
+		scan->seen |= scan->text == PANIC_LINE;
 		return scan->text;
 	case SCAN_REST:
 		break;

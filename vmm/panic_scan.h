@@ -23,8 +23,9 @@ struct panic_scan {
 	bool need_dot; /* SCAN_STAMP: "[1]" is no time stamp */
 	u8 text, pos;  /* SCAN_TEXT */
 
-	/* The rest of the first PANIC_LINE, printable and terminated: what the kernel died of. */
-	bool in_reason;
+	/* A PANIC_LINE was seen, and its rest, printable and terminated: what the kernel died of.
+	 */
+	bool seen, in_reason;
 	u8 n_reason;
 	char reason[PANIC_REASON_MAX];
 };

@@ -25,6 +25,7 @@
 #include "vmm/console.h"
 #include "vmm/elf.h"
 #include "vmm/machine.h"
+#include "vmm/panic_scan.h"
 #include "vmm/result.h"
 #include "vmm/thread.h"
 #include "vmm/vm.h"
@@ -96,12 +97,14 @@ static bool may_replace(const struct lkvm_vm *vm)
 	       (vm->end.cause == LKVM_CAUSE_RESET && vm->cfg.on_reboot == LKVM_ON_REBOOT_RESTART);
 }
 
-static void panic_detail(struct lkvm_vm *vm, char *buf, size_t size)
+/* True when the console says that the guest panicked; a sentence on it either way. */
+static bool panic_detail(struct lkvm_vm *vm, char *buf, size_t size)
 {
-	char reason[128];
+	char reason[PANIC_REASON_MAX];
+	bool seen = console_saw_panic(vm->console, reason, sizeof(reason));
 
-	console_get_panic_reason(vm->console, reason, sizeof(reason));
 	snprintf(buf, size, "the guest's kernel panicked%s%s", reason[0] ? ": " : "", reason);
+	return seen;
 }
 
 static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *detail)
@@ -109,7 +112,8 @@ static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *de
 	struct lkvm_vm *vm = ctx;
 	char panic[192];
 
-	panic_detail(vm, panic, sizeof(panic));
+	bool panicked = panic_detail(vm, panic, sizeof(panic));
+
 	pthread_mutex_lock(&vm->lock);
 	if (may_replace(vm)) {
 		/* How a panicking kernel leaves the stage is not news. */

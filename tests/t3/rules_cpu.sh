@@ -1,0 +1,7 @@
+#!/bin/sh
+# The same for rules that come from the CPU (VMX, SVM), where KVM uses one.
+#
+# Does not prove the rules of KVM's x86 halves for CPUs this host does not have.
+# shellcheck source=tests/t3/lib
+. "$(dirname "$0")/lib"
+exec "${LKVM_BUILD:-build/x86}/tests/unit/test_fakekvm" real-cpu
