@@ -111,13 +111,12 @@ static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *de
 {
 	struct lkvm_vm *vm = ctx;
 	char panic[192];
-
 	bool panicked = panic_detail(vm, panic, sizeof(panic));
 
 	pthread_mutex_lock(&vm->lock);
 	if (may_replace(vm)) {
 		/* How a panicking kernel leaves the stage is not news. */
-		if (vm->panicked &&
+		if ((panicked || vm->panicked) &&
 		    (cause == LKVM_CAUSE_RESET || cause == LKVM_CAUSE_TRIPLE_FAULT ||
 		     cause == LKVM_CAUSE_POWEROFF)) {
 			cause = LKVM_CAUSE_PANIC;
