@@ -4,7 +4,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static int __attribute__((format(printf, 4, 0))) err_make(struct lkvm_error *err, enum lkvm_error_kind kind, int code, const char *fmt,
+static int err_make(struct lkvm_error *err, enum lkvm_error_kind kind, int code, const char *fmt,
+		    va_list ap) PRINTF_LIKE(4, 0);
+
+static int err_make(struct lkvm_error *err, enum lkvm_error_kind kind, int code, const char *fmt,
 		    va_list ap)
 {
 	if (err && err->kind == LKVM_ERR_NONE) {

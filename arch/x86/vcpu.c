@@ -149,7 +149,7 @@ int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc)
 	}
 	state->n_regs = ARRAY_SIZE(regs);
 	*pc = r.rip;
-	/* SVM leaves the state of a CPU that shut down undefined, so KVM resets it (APM 2, 15.14.3). */
+	/* SVM leaves the state of a CPU that shut down undefined: KVM resets it (APM 2, 15.14.3) */
 	if (r.rip == RESET_RIP && s.cs.selector == RESET_CS)
 		snprintf(state->symbol_note, sizeof(state->symbol_note),
 			 "the vCPU is in its reset state: not started, or put there by KVM after a "

@@ -41,7 +41,7 @@ $(BENCHES:%=bench-%): bench-%: all $(BENCH_BINS)
 
 # One after the other, also with -j: they would measure each other.
 bench: all $(BENCH_BINS)
-	$(Q). tests/bench/lib && host_line
+	$(Q)bash -c '. tests/bench/lib; host_line'
 	$(Q)ret=0; for b in $(BENCHES); do tests/bench/$$b || ret=1; done; exit $$ret
 
 -include $(wildcard $(TB)/bench/*.d $(B)/tests/bench/$(ARCH)/*.d)

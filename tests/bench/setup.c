@@ -2,11 +2,11 @@
  * setup.c - what a machine costs to set up, against its number of vCPUs, with a KVM that costs
  * nothing (tests/fakekvm): lkvm's own part, and whether it grows linearly.
  *
- *	setup KERNEL PAIRS
+ *	setup KERNEL ROUNDS
  *
- * Prints nanoseconds of CPU time of lkvm_vm_create(), one line per round and one column per count:
- *the counts take turns within each round. The fake's own work is in the figures too; it is a table
- *look-up per call, and makes for some of the constant.
+ * Prints nanoseconds of CPU time of lkvm_vm_create(), a line for each round and a column for each
+ * count; the counts take turns within a round. The fake's own work is in the figures too: a table
+ * look-up for each call.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -149,7 +149,7 @@ if [ -r lkvm.1 ]; then
 	"$LKVM" run --help | grep -o -- ' --[a-z-]*' | tr -d ' ' | sort -u >"$T/help"
 	why=
 	while read -r o; do
-		grep -q -- "^\.It.* Fl -${o#--}\b" lkvm.1 || why="$why$o is not in lkvm.1; "
+		grep -qE -- "^\.It.* Fl Fl ${o#--}( |\$)" lkvm.1 || why="$why$o is not in lkvm.1; "
 	done <"$T/help"
 	verdict "the manual has every option" "$why"
 fi

@@ -104,7 +104,8 @@ struct fake_step {
 #define FAKE_IN(port, sz) \
 	{ .op = FAKE_OP_IO, .addr = (port), .size = (sz) }
 #define FAKE_OUTS(port, sz, n, bytes) \
-	{ .op = FAKE_OP_IO, .write = true, .addr = (port), .size = (sz), .count = (n), .data = (bytes) }
+	{ .op = FAKE_OP_IO, .write = true, .addr = (port), .size = (sz), .count = (n), \
+	  .data = (bytes) }
 #define FAKE_INS(port, sz, n) \
 	{ .op = FAKE_OP_IO, .addr = (port), .size = (sz), .count = (n) }
 #define FAKE_PRINT(port, text) \

@@ -24,7 +24,7 @@
 #define FAKE_MAX_CAPS	  512
 #define FAKE_MAX_REFUSED  16
 #define FAKE_TEXT_SIZE	  (8 * MIB) /* of the transcript */
-#define FAKE_RUN_SIZE	  12288 /* KVM_GET_VCPU_MMAP_SIZE of x86: kvm_run, PIO data, coalesced MMIO */
+#define FAKE_RUN_SIZE	  12288 /* KVM_GET_VCPU_MMAP_SIZE: kvm_run, PIO data, coalesced MMIO */
 #define FAKE_PIO_OFFSET	  4096 /* of KVM_EXIT_IO's data */
 #define FAKE_PIO_SIZE	  4096
 #define FAKE_PAGE	  4096

@@ -1,6 +1,6 @@
 /*
- * exits.S - a guest that does nothing but exit, in the shape of a bzImage (Linux boot protocol 2.15,
- * Documentation/arch/x86/boot.rst) so that whatever loads Debian's kernel loads it.
+ * exits.S - a guest that does nothing but exit, in the shape of a bzImage (Linux boot protocol
+ * 2.15, Documentation/arch/x86/boot.rst) so that whatever loads Debian's kernel loads it.
  *
  * Its command line says what: "pio N" or "mmio N" does N times EXITS_PER_LOOP reads and then
  * ends the machine with verdict 0; "idle" halts for ever.
