@@ -22,8 +22,8 @@
  * Functions return 0 or a negative errno. Where they take a struct lkvm_error
  * (may be NULL) they leave one sentence there on failure; zero it before a call.
  * A machine may be driven from any thread and its functions may be called
- * concurrently, but lkvm_vm_destroy() must be the last call and must not be made
- * from a callback of the same machine (nor may lkvm_vm_wait() or lkvm_vm_pause()).
+ * concurrently, but lkvm_vm_destroy() must be the last call. From its own callbacks only
+ * lkvm_vm_stop(), lkvm_vm_state() and lkvm_vm_console_write() may be called.
  */
 #ifndef LKVM_H
 #define LKVM_H
@@ -77,7 +77,7 @@ typedef void (*lkvm_log_fn)(void *ctx, enum lkvm_log_level level, const char *ms
 #define LKVM_MAX_VCPUS	 255
 
 #define LKVM_MIN_MEM ((uint64_t)4 << 20)  /* bytes */
-#define LKVM_MAX_MEM ((uint64_t)64 << 40) /* bytes; the host's own limits come earlier */
+#define LKVM_MAX_MEM ((uint64_t)4 << 40)  /* bytes; what the CPU can address may be less */
 
 /* How the kernel file is entered. */
 enum lkvm_boot {

@@ -43,13 +43,13 @@ static int copy(const struct opt *opt, char *dst, size_t size, const char *val)
 	return 0;
 }
 
-/* A whole number in C notation (0x.. is hexadecimal), then *@end. False: none, or too large. */
+/* A whole number, decimal or 0x.., then *@end. False: none, or too large. */
 static bool number(const char *s, unsigned long long *value, char **end)
 {
 	if (*s < '0' || *s > '9')
 		return false;
 	errno = 0;
-	*value = strtoull(s, end, 0);
+	*value = strtoull(s, end, s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10);
 	return !errno;
 }
 
@@ -119,7 +119,7 @@ static int set_cpus(struct run_opts *o, const struct opt *opt, const char *val)
 
 static int set_mem(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	static const char allowed[] = "a size such as 256 (MiB), 512M, 4G, from 4M to 64T";
+	static const char allowed[] = "a size such as 256 (MiB), 512M, 4G, from 4M to 4T";
 	unsigned long long n;
 	unsigned int shift = 20;
 	char *end;
@@ -317,7 +317,7 @@ static const struct opt options[] = {
 	{ 0, "console", "serial", false, GROUP_DEVICES, set_console,
 	  "the console is the serial port, ttyS0 (default)" },
 	{ 0, "debug-exit", "PORT", true, GROUP_DEVICES, set_debug_exit,
-	  "a value written to this port ends the guest with it as its verdict (default 0xf4)" },
+	  "what the guest writes there is its verdict (default 0xf4)" },
 
 	{ 0, "timeout", "SECONDS", false, GROUP_END, set_timeout, "end the guest after so long" },
 	{ 0, "idle-timeout", "SECONDS", false, GROUP_END, set_idle_timeout,
@@ -325,7 +325,7 @@ static const struct opt options[] = {
 	{ 0, "on-reboot", "exit|restart", false, GROUP_END, set_on_reboot,
 	  "what a reset of the guest does (default exit)" },
 	{ 0, "panic-from-console", "on|off", false, GROUP_END, set_panic_from_console,
-	  "take the kernel's panic line on the console as a panic (default on)" },
+	  "take a panic message on the console as a panic (default on)" },
 
 	{ 0, "report", "json=FILE|json=fd:N", false, GROUP_TALK, set_report,
 	  "say there how it ended" },

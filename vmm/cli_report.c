@@ -55,6 +55,31 @@ static json_t *number(uint64_t value)
 	return json_integer((json_int_t)value);
 }
 
+/* JSON is UTF-8, and a path need not be: what is not is replaced, so that there is a report. */
+static json_t *text(const char *s)
+{
+	json_t *str = json_string(s);
+	char *copy;
+
+	if (str)
+		return str;
+	copy = strdup(s);
+	for (char *p = copy; p && *p; p++) {
+		if (*p & 0x80)
+			*p = '?';
+	}
+	str = json_string(copy ? copy : "");
+	free(copy);
+	return str;
+}
+
+static json_t *reason_name(unsigned int reason)
+{
+	const char *name = lkvm_exit_reason_name(reason);
+
+	return name ? json_string(name) : json_sprintf("reason_%u", reason);
+}
+
 static json_t *phases(const struct lkvm_result *res)
 {
 	json_t *obj = json_object();
@@ -71,15 +96,13 @@ static json_t *phases(const struct lkvm_result *res)
 static json_t *exits(const struct lkvm_result *res)
 {
 	json_t *obj = json_object();
-	char other[16];
 
 	for (unsigned int i = 0; i < LKVM_N_EXIT_REASONS; i++) {
-		const char *name = lkvm_exit_reason_name(i);
+		json_t *name = res->exits[i] ? reason_name(i) : NULL;
 
-		if (!res->exits[i])
-			continue;
-		snprintf(other, sizeof(other), "reason_%u", i);
-		json_object_set_new(obj, name ? name : other, number(res->exits[i]));
+		if (name)
+			json_object_set_new(obj, json_string_value(name), number(res->exits[i]));
+		json_decref(name);
 	}
 	return obj;
 }
@@ -90,8 +113,7 @@ static json_t *last_exits(const struct lkvm_vcpu_state *state)
 
 	for (unsigned int i = 0; i < state->n_exits; i++) {
 		const struct lkvm_last_exit *e = &state->exits[i];
-		const char *name = lkvm_exit_reason_name(e->reason);
-		json_t *obj = json_pack("{s:s, s:o}", "reason", name ? name : "?", "address",
+		json_t *obj = json_pack("{s:o, s:o}", "reason", reason_name(e->reason), "address",
 					hex(e->addr));
 
 		if (e->size) {
@@ -126,23 +148,33 @@ static json_t *vcpus(struct lkvm_vm *vm, const struct lkvm_result *res)
 	return list;
 }
 
-static json_t *of_vm(const struct lkvm_config *cfg, struct lkvm_vm *vm)
+static json_t *of_vm(struct lkvm_vm *vm)
 {
+	json_t *obj = json_object(), *console = json_object();
 	struct lkvm_result res;
 
 	lkvm_vm_result(vm, &res);
-	return json_pack(
-		"{s:s, s:s, s:i, s:o, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o}",
-		"name", lkvm_vm_config(vm)->name[0] ? lkvm_vm_config(vm)->name : cfg->name, "cause",
-		lkvm_cause_name(res.cause), "exit_status", res.exit_status, "verdict",
-		res.cause == LKVM_CAUSE_VERDICT ? number(res.verdict) : json_null(), "detail",
-		res.detail, "cpus", (int)res.n_vcpus, "boots", (int)res.n_boots,
-		"start_monotonic_ns", number(res.phase_ns[LKVM_PHASE_START]), "phases_ms",
-		phases(&res), "exits", exits(&res), "unclaimed_accesses",
-		number(res.unclaimed_accesses), "console", "bytes", number(res.console_bytes),
-		"lost", number(res.console_lost), "vcpus", vcpus(vm, &res));
+	json_object_set_new(console, "bytes", number(res.console_bytes));
+	json_object_set_new(console, "lost", number(res.console_lost));
+
+	json_object_set_new(obj, "name", text(lkvm_vm_config(vm)->name));
+	json_object_set_new(obj, "cause", text(lkvm_cause_name(res.cause)));
+	json_object_set_new(obj, "exit_status", number((uint64_t)res.exit_status));
+	json_object_set_new(obj, "verdict",
+			    res.cause == LKVM_CAUSE_VERDICT ? number(res.verdict) : json_null());
+	json_object_set_new(obj, "detail", text(res.detail));
+	json_object_set_new(obj, "cpus", number(res.n_vcpus));
+	json_object_set_new(obj, "boots", number(res.n_boots));
+	json_object_set_new(obj, "start_monotonic_ns", number(res.phase_ns[LKVM_PHASE_START]));
+	json_object_set_new(obj, "phases_ms", phases(&res));
+	json_object_set_new(obj, "exits", exits(&res));
+	json_object_set_new(obj, "unclaimed_accesses", number(res.unclaimed_accesses));
+	json_object_set_new(obj, "console", console);
+	json_object_set_new(obj, "vcpus", vcpus(vm, &res));
+	return obj;
 }
 
+/* The same keys as far as they mean something: there never was a machine. */
 static json_t *of_error(const struct lkvm_config *cfg, const struct lkvm_error *err)
 {
 	static const char *const causes[] = {
@@ -151,23 +183,28 @@ static json_t *of_error(const struct lkvm_config *cfg, const struct lkvm_error *
 		[LKVM_ERR_UNSUPPORTED] = "unsupported",
 		[LKVM_ERR_HOST] = "host-error",
 	};
+	json_t *obj = json_object();
 
-	return json_pack("{s:s, s:s, s:i, s:n, s:s}", "name", cfg->name, "cause", causes[err->kind],
-			 "exit_status", cli_error_status(err), "verdict", "detail", err->msg);
+	json_object_set_new(obj, "name", text(cfg->name));
+	json_object_set_new(obj, "cause", text(causes[err->kind]));
+	json_object_set_new(obj, "exit_status", number((uint64_t)cli_error_status(err)));
+	json_object_set_new(obj, "verdict", json_null());
+	json_object_set_new(obj, "detail", text(err->msg));
+	return obj;
 }
 
-static bool write_all(int fd, const char *text)
+static bool write_all(int fd, const char *data)
 {
-	size_t len = strlen(text);
+	size_t len = strlen(data);
 
 	while (len) {
-		ssize_t n = write(fd, text, len);
+		ssize_t n = write(fd, data, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return false;
-		text += n;
+		data += n;
 		len -= (size_t)n;
 	}
 	return true;
@@ -177,15 +214,15 @@ bool report_write(const struct cli_report *report, const struct lkvm_config *cfg
 		  struct lkvm_vm *vm, const struct lkvm_error *err)
 {
 	json_t *obj;
-	char *text;
+	char *dump;
 	bool ok;
 
 	if (report->fd < 0)
 		return true;
-	obj = vm ? of_vm(cfg, vm) : of_error(cfg, err);
-	text = obj ? json_dumps(obj, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-	ok = text && write_all(report->fd, text) && write_all(report->fd, "\n");
-	free(text);
+	obj = vm ? of_vm(vm) : of_error(cfg, err);
+	dump = json_dumps(obj, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	ok = dump && write_all(report->fd, dump) && write_all(report->fd, "\n");
+	free(dump);
 	json_decref(obj);
 	return ok;
 }

@@ -1,7 +1,7 @@
 /*
  * cli_tty.c - the terminal: raw while a guest runs, as it was afterwards.
  *
- * Restored on the ordinary way out, by atexit(), and when the process crashes.
+ * Restored on the ordinary way out, by atexit(), and when a signal kills the process.
  */
 #include <errno.h>
 #include <signal.h>
@@ -35,20 +35,24 @@ void tty_restore(void)
 }
 
 /* tcsetattr() is async-signal-safe. The signal is then taken again, by default this time. */
-static void on_crash(int sig)
+static void on_deadly(int sig)
 {
 	if (raw)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	raise(sig);
 }
 
-static void catch_crashes(void)
+/* What ends a process by default, but for what `run` waits for itself and for SIGKILL. */
+static void catch_deadly(void)
 {
-	static const int crashes[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP };
-	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER };
+	static const int deadly[] = {
+		SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGABRT, SIGSYS,	SIGTRAP, SIGQUIT,   SIGALRM,
+		SIGUSR1, SIGUSR2, SIGPOLL, SIGPROF, SIGPWR,  SIGVTALRM, SIGXCPU, SIGSTKFLT, SIGXFSZ,
+	};
+	struct sigaction sa = { .sa_handler = on_deadly, .sa_flags = SA_RESETHAND | SA_NODEFER };
 
-	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
-		sigaction(crashes[i], &sa, NULL);
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		sigaction(deadly[i], &sa, NULL);
 }
 
 int tty_raw(void)
@@ -60,7 +64,7 @@ int tty_raw(void)
 		if (tcgetattr(STDIN_FILENO, &saved))
 			return -errno;
 		atexit(tty_restore);
-		catch_crashes();
+		catch_deadly();
 		prepared = true;
 	}
 	t = saved;

@@ -110,8 +110,12 @@ failed:
 	tty_restore();
 	lkvm_vm_destroy(vm);
 	close(signals);
-	report_write(&opts->report, &opts->cfg, NULL, &err);
-	return opts->report.fd == STDERR_FILENO ? cli_error_status(&err) : cli_fail_error(&err);
+	status = cli_error_status(&err);
+	if (opts->report.fd != STDERR_FILENO)
+		cli_fail_error(&err);
+	if (!report_write(&opts->report, &opts->cfg, NULL, &err))
+		cli_fail(status, "--report %s: cannot be written", opts->report_arg);
+	return status;
 }
 
 int cmd_run(int argc, char **argv)

@@ -9,7 +9,8 @@
  * timer, posted work, console traffic, reset) goes through a trampoline in dev.c that holds
  * dev->lock. Device authors take no locks and start no threads.
  *
- * Lock order: vm -> dev -> { bus, irq, console, gate, loop }. The latter are leaves.
+ * Lock order: the VM's control lock -> dev -> { bus, irq, console, gate, loop, the VM's notes }.
+ * The latter are leaves.
  */
 #ifndef LKVM_VMM_DEV_H
 #define LKVM_VMM_DEV_H

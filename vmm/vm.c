@@ -7,9 +7,9 @@
  * restarts a machine happens on the loop thread: whoever sees an end (a vCPU, a device, a
  * timer, the console, the caller) only notes the cause and posts work to it.
  *
- * Locks: control -> lock -> those of dev.h. @control serialises what changes the
+ * Locks: control -> those of dev.h -> lock. @control serialises what changes the
  * machine's life and is held while vCPUs are waited for, so never take it on a vCPU
- * thread; @lock guards the notes and is held for a few instructions.
+ * thread; @lock guards the notes, is held for a few instructions, and is a leaf.
  */
 #include <errno.h>
 #include <poll.h>
@@ -510,7 +510,7 @@ static int start(struct lkvm_vm *vm, struct lkvm_error *err)
 	int ret;
 
 	if (lkvm_vm_state(vm) != LKVM_STATE_CREATED)
-		return err_input(err, "the machine was started before");
+		return err_input(err, "the machine was started or stopped before");
 	loop_post(vm->loop, &vm->start_work);
 	ret = thread_start(&vm->thread, "of the event loop", loop_thread, vm, err);
 	if (ret)
@@ -567,6 +567,9 @@ int lkvm_vm_resume(struct lkvm_vm *vm)
 int lkvm_vm_stop(struct lkvm_vm *vm)
 {
 	note_end(vm, LKVM_CAUSE_USER, 0, "ended by its owner");
+	/* Callbacks may come here, with @control held or not; but not before the start. */
+	if (lkvm_vm_state(vm) != LKVM_STATE_CREATED)
+		return 0;
 	pthread_mutex_lock(&vm->control);
 	if (!vm->has_thread && lkvm_vm_state(vm) == LKVM_STATE_CREATED)
 		on_drained(vm);

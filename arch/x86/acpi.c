@@ -270,7 +270,7 @@ static struct gas io_register(u16 port, u8 width, u8 access_size)
 
 /*
  * Not hardware-reduced: a stock kernel then has PM timer, power-off and reset
- * from fixed registers, without AML. SMI_CMD 0 says that the machine is always
+ * from fixed registers (of AML only \_S5). SMI_CMD 0 says that the machine is always
  * in ACPI mode (4.8.2.5); SCI_EN reads 1. There is no i8042 to find (its ports only reset the
  * machine), which spares a kernel the probe. MSI and the CMOS RTC are there: their bits deny them.
  */

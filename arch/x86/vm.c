@@ -42,6 +42,26 @@ static int get_supported_cpuid(struct machine *m, struct lkvm_error *err)
 	return ret < 0 ? err_host(err, -ret, "KVM_GET_SUPPORTED_CPUID failed") : 0;
 }
 
+/* A guest cannot reach memory beyond what its CPUs address (APM 3, 0x80000008). */
+static int check_address_bits(struct machine *m, struct lkvm_error *err)
+{
+	const struct gmem_region *last = &m->gmem.regions[m->gmem.n_regions - 1];
+	const struct kvm_cpuid2 *cpuid = m->arch->supported;
+	unsigned int bits = 36;
+
+	for (u32 i = 0; i < cpuid->nent; i++) {
+		if (cpuid->entries[i].function == 0x80000008)
+			bits = cpuid->entries[i].eax & 0xff;
+	}
+	if (bits < 64 && last->gpa + last->size > BIT(bits))
+		return err_unsupported(
+			err, E2BIG,
+			"--mem: %llu MiB; this host's CPUs address %u bits, enough for %llu",
+			(unsigned long long)(m->cfg->mem_size / MIB), bits,
+			(unsigned long long)((BIT(bits) - X86_HOLE_END + X86_HOLE_START) / MIB));
+	return 0;
+}
+
 static struct kvm_cpuid2 *alloc_cpuid(void)
 {
 	struct kvm_cpuid2 *cpuid;
@@ -93,7 +113,8 @@ int arch_init_vm(struct machine *m, struct lkvm_error *err)
 	ret = kvm_vm_ioctl(&m->kvm, KVM_CREATE_PIT2, &pit, err);
 	if (ret < 0)
 		return ret;
-	return get_supported_cpuid(m, err);
+	ret = get_supported_cpuid(m, err);
+	return ret ? ret : check_address_bits(m, err);
 }
 
 void arch_set_irq(void *machine, u32 gsi, bool level)

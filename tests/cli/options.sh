@@ -38,6 +38,8 @@ for o in -c --cpus; do accepted $o 2; done
 for o in -m --mem; do accepted $o 64; done
 accepted -c3 -m64M --cpus=2 --mem=80M
 accepted --nodefaults
+accepted -m 064 -c 08
+accepted -m 0x40
 accepted --console serial
 for l in error warning info debug; do accepted --loglevel $l; done
 accepted -p 'console=ttyS0'
@@ -89,7 +91,7 @@ for c in 0 -1 256 1000000 abc '' 1.5 0x 99999999999999999999 2,cores=0 2,cores 2
 	refused '--cpus' run -k "$K" -c "$c"
 done
 refused '--cpus' run -k "$K" -c 255,sockets=51,cores=5
-for m in 0 -1 3 abc '' 1.5G 10X 64MM 99999999999999999999 65T 18446744073709551615M 1K; do
+for m in 0 -1 3 abc '' 1.5G 10X 64MM 99999999999999999999 5T 18446744073709551615M 08x 1K; do
 	refused '--mem' run -k "$K" -m "$m"
 done
 for t in 0 -1 abc '' 1e3 0x10 inf nan 1h .5 1..5 ' 1' 99999999999; do

@@ -165,6 +165,7 @@ static void signals_and_crashes_restore_it(void **state)
 	} ends[] = {
 		{ SIGTERM, EXITED(119) }, { SIGINT, EXITED(119) }, { SIGHUP, EXITED(119) },
 		{ SIGSEGV, SIGSEGV },	  { SIGBUS, SIGBUS },	   { SIGABRT, SIGABRT },
+		{ SIGQUIT, SIGQUIT },	  { SIGUSR1, SIGUSR1 },
 	};
 
 	(void)state;
