@@ -51,11 +51,16 @@ int err_host(struct lkvm_error *err, int code, const char *fmt, ...)
 	va_end(ap);
 	if (first) {
 		size_t len = strlen(err->msg);
-		char text[96];
 
-		/* the GNU form: it may return a constant instead of filling @text */
-		snprintf(err->msg + len, sizeof(err->msg) - len, ": %s",
-			 strerror_r(code, text, sizeof(text)));
+		snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", err_text(code));
 	}
 	return ret;
+}
+
+const char *err_text(int code)
+{
+	/* not strerror(): it may use a buffer that all threads share */
+	const char *text = strerrordesc_np(code);
+
+	return text ? text : "unknown error";
 }

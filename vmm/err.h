@@ -23,4 +23,7 @@ int err_unsupported(struct lkvm_error *err, int code, const char *fmt, ...) PRIN
  */
 int err_host(struct lkvm_error *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* What a positive errno means: "No such file or directory". Static text, any thread. */
+const char *err_text(int code);
+
 #endif

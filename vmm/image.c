@@ -36,14 +36,11 @@ int image_open(struct image *img, const char *what, const char *path, struct lkv
 	/* NONBLOCK: opening a pipe that nobody writes to must not wait for a writer. */
 	img->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (img->fd < 0) {
-		char text[96];
-
 		/* the host's trouble, not the file's */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
 			return err_host(err, errno, "Fatal: Unable to open %s %s", what, path);
-		/* the GNU form: it may return a constant instead of filling @text */
 		return err_input(err, "Fatal: Unable to open %s %s (%s)", what, path,
-				 strerror_r(errno, text, sizeof(text)));
+				 err_text(errno));
 	}
 
 	if (fstat(img->fd, &st) < 0)

@@ -46,7 +46,7 @@ int kvm_create(struct kvm *kvm, const struct kvm_backend *be, unsigned long type
 			be->path);
 	if (ret < 0)
 		return err_unsupported(err, -ret, "%s cannot be opened: %s", be->path,
-				       strerror(-ret));
+				       err_text(-ret));
 	kvm->sys_fd = ret;
 
 	ret = be->ioctl(be->ctx, kvm->sys_fd, KVM_GET_API_VERSION, 0);

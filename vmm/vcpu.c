@@ -198,11 +198,11 @@ static enum vcpu_action handle_run_error(struct vcpu *vcpu, int code)
 			return VCPU_CONTINUE;
 		machine_end(m, LKVM_CAUSE_INTERNAL_ERROR, (u64)code,
 			    "vCPU %u makes no progress: KVM_RUN failed %u times in a row (%s)",
-			    vcpu->index, vcpu->n_stuck, strerrorname_np(code));
+			    vcpu->index, vcpu->n_stuck, err_text(code));
 		return VCPU_STOP;
 	}
 	machine_end(m, LKVM_CAUSE_HOST_ERROR, (u64)code, "vCPU %u: KVM_RUN failed (%s)",
-		    vcpu->index, strerrorname_np(code));
+		    vcpu->index, err_text(code));
 	return VCPU_STOP;
 }
 
