@@ -16,7 +16,6 @@
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.SECONDARY:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -42,15 +41,15 @@ PROVE ?= prove
 FUZZ_SECONDS ?= 60
 
 comma := ,
-B := build/$(ARCH)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+B := build/$(ARCH)$(CROSS_COMPILE:%-=-%)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 # The products of a plain build are where people look for them; a variant keeps its own.
-O := $(if $(SAN),$(B)/)
+O := $(if $(SAN)$(CROSS_COMPILE)$(filter-out $(HOST_ARCH),$(ARCH)),$(B)/)
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wpointer-arith \
 	-Wundef -Wformat=2 $(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -I. -I$(B)/gen \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -I. -I$(B)/gen $(CPPFLAGS) \
 	-fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) $(SANFLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANFLAGS)
 LIB_LIBS := -lelf -luring
@@ -62,7 +61,8 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 # ---- sources -------------------------------------------------------------------------------
 
 VERSION := $(shell sed -n 's/^.define LKVM_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' include/lkvm.h | paste -sd.)
-SONAME := liblkvm.so.$(firstword $(subst ., ,$(VERSION)))
+# Before 1.0 a minor version may change structs of the API, so it is part of the name.
+SONAME := liblkvm.so.$(subst $() ,.,$(wordlist 1,2,$(subst ., ,$(VERSION))))
 
 CLI_SRCS := $(wildcard vmm/main.c vmm/cmd_*.c vmm/cli_*.c)
 LIB_SRCS := $(filter-out $(CLI_SRCS),$(wildcard vmm/*.c devices/*.c arch/$(ARCH)/*.c))
@@ -72,15 +72,23 @@ CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
 .PHONY: all
 all: $(O)lkvm $(O)liblkvm.a $(O)liblkvm.so
 
-$(B)/%.o: %.c
+# What is built depends on how it is built: on the compiler, its flags and the list of sources.
+.PHONY: FORCE
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIB_SRCS) $(CLI_SRCS)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+.PRECIOUS: build/%.o
+$(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 # One object in which only the public names are visible: an embedder's own bus_add() is safe.
-$(B)/liblkvm.o: $(LIB_OBJS)
+$(B)/liblkvm.o: $(LIB_OBJS) $(B)/flags
 	$(call say,LD,$@)
-	$(Q)$(LD) -r -o $@ $^
+	$(Q)$(LD) -r -o $@ $(LIB_OBJS)
 	$(Q)$(OBJCOPY) --localize-hidden $@
 
 $(O)liblkvm.a: $(B)/liblkvm.o
@@ -88,7 +96,7 @@ $(O)liblkvm.a: $(B)/liblkvm.o
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $<
 
-$(O)$(SONAME): $(LIB_OBJS) vmm/liblkvm.map
+$(O)$(SONAME): $(LIB_OBJS) $(B)/flags vmm/liblkvm.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=vmm/liblkvm.map \
 		$(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(LIB_OBJS) $(LIB_LIBS)
@@ -113,7 +121,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 
-$(B)/lkvm.pc: docs/lkvm.pc.in include/lkvm.h
+$(B)/lkvm.pc: docs/lkvm.pc.in include/lkvm.h FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 		-e 's|@VERSION@|$(VERSION)|' $< > $@

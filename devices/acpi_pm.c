@@ -32,7 +32,7 @@ struct acpi_pm {
 
 static u64 acpi_pm_ticks(const struct acpi_pm *pm)
 {
-	u64 ns = loop_now(pm->dev.env->loop) - pm->start_ns;
+	u64 ns = loop_now(pm->dev.loop) - pm->start_ns;
 
 	return ns / NSEC_PER_SEC * ACPI_PM_TMR_HZ +
 	       ns % NSEC_PER_SEC * ACPI_PM_TMR_HZ / NSEC_PER_SEC;
@@ -63,12 +63,13 @@ static void acpi_pm_update(struct dev *dev)
 	dev_timer_set(&pm->carry, deadline);
 }
 
-static int acpi_pm_init(struct dev *dev, struct lkvm_error *err)
+static int acpi_pm_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
 {
 	struct acpi_pm *pm = container_of(dev, struct acpi_pm, dev);
 
+	(void)cfg;
 	(void)err;
-	pm->start_ns = loop_now(dev->env->loop);
+	pm->start_ns = loop_now(dev->loop);
 	dev_timer_init(&pm->carry, dev, acpi_pm_update);
 	return 0;
 }

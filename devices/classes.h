@@ -14,6 +14,11 @@ extern const struct dev_class acpi_pm_class;   /* devices/acpi_pm.c: power-off, 
 extern const struct dev_class debug_exit_class; /* devices/debug_exit.c: the guest's verdict */
 extern const struct dev_class pvpanic_class;	/* devices/pvpanic.c: paravirtual panic report */
 
+/* What a slot's cfg points at, for classes that have one. */
+struct uart16550_cfg {
+	struct console *console; /* borrowed; NULL: nothing is at the other end of the line */
+};
+
 /* Tags of ranges, for classes that have more than one. */
 enum i8042_tag { I8042_TAG_DATA, I8042_TAG_CMD };
 

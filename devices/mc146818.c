@@ -244,7 +244,7 @@ static unsigned int rtc_period_shift(const struct mc146818 *rtc)
 static u64 rtc_period(const struct mc146818 *rtc)
 {
 	unsigned int shift = rtc_period_shift(rtc);
-	u64 ns = loop_now(rtc->dev.env->loop);
+	u64 ns = loop_now(rtc->dev.loop);
 	u64 ticks = ns / NSEC_PER_SEC * RTC_CRYSTAL_HZ +
 		    ns % NSEC_PER_SEC * RTC_CRYSTAL_HZ / NSEC_PER_SEC;
 
@@ -318,7 +318,7 @@ static u64 rtc_next_deadline(const struct mc146818 *rtc)
 		deadline = rtc_period_start(rtc, rtc->last_period + 1);
 	if ((enabled & (RTC_B_AIE | RTC_B_UIE)) && rtc_runs(rtc)) {
 		rtc_now(rtc, &ns);
-		deadline = min_u64(deadline, loop_now(rtc->dev.env->loop) +
+		deadline = min_u64(deadline, loop_now(rtc->dev.loop) +
 						     max_u64(NSEC_PER_SEC - ns, RTC_MIN_WAIT_NS));
 	}
 	return deadline == UINT64_MAX ? 0 : deadline;
@@ -431,11 +431,12 @@ static void rtc_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 
 	rtc_update(dev);
 }
 
-static int rtc_init(struct dev *dev, struct lkvm_error *err)
+static int rtc_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
 {
 	struct mc146818 *rtc = container_of(dev, struct mc146818, dev);
 	u64 ns;
 
+	(void)cfg;
 	(void)err;
 	rtc->ram[RTC_REG_A] = RTC_A_POWER_ON;
 	rtc->ram[RTC_REG_B] = RTC_B_24H;

@@ -71,6 +71,7 @@ struct fifo {
 
 struct uart16550 {
 	struct dev dev;
+	struct uart16550_cfg cfg;
 	u8 ier, fcr, lcr, mcr, scr, dll, dlm;
 	u8 msr_delta;	    /* the low half of MSR */
 	bool overrun;	    /* LSR.OE */
@@ -165,11 +166,11 @@ static void rx_fill(struct uart16550 *uart)
 {
 	u8 byte;
 
-	if (!uart->dev.console || !rx_open(uart))
+	if (!uart->cfg.console || !rx_open(uart))
 		return;
 	while (rx_level(uart) < rx_size(uart)) {
 		if (uart->n_arrived == uart->line.n) {
-			if (!console_get(uart->dev.console, &byte))
+			if (!console_get(uart->cfg.console, &byte))
 				return;
 			fifo_push(&uart->line, byte);
 		}
@@ -202,7 +203,7 @@ static void rx_reset(struct uart16550 *uart)
 
 static void tx(struct uart16550 *uart, u8 byte)
 {
-	struct console *con = uart->dev.console;
+	struct console *con = uart->cfg.console;
 
 	uart->n_polls = 0;
 	if (uart->mcr & MCR_LOOP) {
@@ -219,11 +220,11 @@ static void tx(struct uart16550 *uart, u8 byte)
 	uart->thri = !uart->tx_busy;
 }
 
-static void uart_console_ready(struct dev *dev)
+static void uart_console_ready(struct dev *dev, struct console *con)
 {
 	struct uart16550 *uart = to_uart(dev);
 
-	if (console_room(dev->console) >= TX_LOW_ROOM) {
+	if (console_room(con) >= TX_LOW_ROOM) {
 		dev_throttle(dev, false);
 		uart->thri |= uart->tx_busy;
 		uart->tx_busy = false;
@@ -390,19 +391,32 @@ static void uart_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64
 	update_irq(uart);
 }
 
-static int uart_init(struct dev *dev, struct lkvm_error *err)
+static int uart_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
 {
+	struct uart16550 *uart = to_uart(dev);
+
 	(void)err;
+	uart->cfg = *(const struct uart16550_cfg *)cfg;
 	/* 115200 baud, as firmware would leave it: drivers divide by it. */
-	to_uart(dev)->dll = 1;
+	uart->dll = 1;
+	if (uart->cfg.console)
+		console_attach(uart->cfg.console, dev, uart_console_ready);
 	return 0;
+}
+
+static void uart_fini(struct dev *dev)
+{
+	struct uart16550 *uart = to_uart(dev);
+
+	if (uart->cfg.console)
+		console_attach(uart->cfg.console, NULL, NULL);
 }
 
 const struct dev_class uart16550_class = {
 	.name = "uart16550",
 	.size = sizeof(struct uart16550),
 	.init = uart_init,
+	.fini = uart_fini,
 	.read = uart_read,
 	.write = uart_write,
-	.console_ready = uart_console_ready,
 };

@@ -140,7 +140,7 @@ struct lkvm_config {
 				*/
 
 	bool debug_exit;	  /* a port with which the guest ends the machine with a verdict */
-	uint16_t debug_exit_port; /* 0xf4 is customary */
+	uint64_t debug_exit_addr; /* 0 = the architecture's usual place; x86: a port, 0xf4 */
 
 	char dump_acpi[LKVM_PATH_MAX]; /* "" = no; x86: write the ACPI tables there */
 

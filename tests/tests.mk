@@ -13,7 +13,7 @@ UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 UNIT_BINS := $(UNIT_SRCS:%.c=$(B)/%)
 TEST_CFLAGS := -Itests -Wno-missing-prototypes
 
-$(B)/tests/%.o: ALL_CFLAGS += $(TEST_CFLAGS)
+$(B)/tests/%.o: EXTRA_CFLAGS = $(TEST_CFLAGS)
 
 $(UNIT_BINS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(FAKE_OBJS) $(FAULT_OBJS) $(LIB_OBJS)
 	$(call say,LD,$@)

@@ -14,14 +14,24 @@
 /* Fields of the config that only this architecture can judge; touches nothing. */
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err);
 
+/* The type for KVM_CREATE_VM. */
+int arch_vm_type(const struct kvm_host *host, const struct lkvm_config *cfg, unsigned long *type,
+		 struct lkvm_error *err);
+
 /* Guest RAM. */
 int arch_add_memory(struct machine *m, struct lkvm_error *err);
 
 /* What must happen before the first vCPU: interrupt controllers, VM-wide capabilities. */
 int arch_init_vm(struct machine *m, struct lkvm_error *err);
 
+/*
+ * What KVM_CREATE_VCPU is told for vCPU @index: the number the guest's interrupt
+ * controller knows the CPU by (x86: its APIC id), which need not be dense.
+ */
+u32 arch_vcpu_id(const struct machine *m, unsigned int index);
+
 /* After all vCPUs exist: what the guest may see of them. */
-int arch_init_vcpu(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err);
+int arch_init_vcpus(struct machine *m, struct lkvm_error *err);
 
 /* The board: devices and the buses they sit on. */
 int arch_add_devices(struct machine *m, struct lkvm_error *err);

@@ -115,6 +115,8 @@ u64 bus_read(struct bus *bus, u64 addr, unsigned int size, struct dev **dev)
 	struct bus_range r;
 
 	if (!bus_find(bus, addr, size, &r)) {
+		if (dev)
+			*dev = NULL;
 		bus_unclaimed(bus, "read at", addr, size);
 		return mask;
 	}
@@ -129,6 +131,8 @@ void bus_write(struct bus *bus, u64 addr, unsigned int size, u64 val, struct dev
 	struct bus_range r;
 
 	if (!bus_find(bus, addr, size, &r)) {
+		if (dev)
+			*dev = NULL;
 		bus_unclaimed(bus, "write to", addr, size);
 		return;
 	}

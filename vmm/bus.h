@@ -59,8 +59,8 @@ int bus_remove(struct bus *bus, u64 base);
 /*
  * One access of @size bytes (1, 2, 4 or 8), from a vCPU thread holding no lock.
  * Values are in the low @size bytes; the rest of a result is zero. The device that
- * took the access is returned through @dev (NULL: nobody), so that the caller can honour
- * dev_throttle(); @dev may be NULL.
+ * took the access is written to *@dev, NULL when nobody did, so that the caller can honour
+ * dev_throttle(); @dev itself may be NULL.
  */
 u64 bus_read(struct bus *bus, u64 addr, unsigned int size, struct dev **dev);
 void bus_write(struct bus *bus, u64 addr, unsigned int size, u64 val, struct dev **dev);

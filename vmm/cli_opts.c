@@ -190,15 +190,16 @@ static int set_console(struct run_opts *o, const struct opt *opt, const char *va
 
 static int set_debug_exit(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	unsigned long long port;
+	unsigned long long addr;
 	char *end;
 
 	o->cfg.debug_exit = true;
 	if (!val || !strcmp(val, "port"))
 		return 0;
-	if (!number(val, &port, &end) || *end || port > 0xffff)
-		return bad(opt, val, "a port, 0 to 0xfffc, such as 0xf4");
-	o->cfg.debug_exit_port = (uint16_t)port;
+	/* 0 means the usual place; how far the others reach is the library's to judge */
+	if (!number(val, &addr, &end) || *end || !addr)
+		return bad(opt, val, "a port, 1 to 0xfffc, such as 0xf4");
+	o->cfg.debug_exit_addr = addr;
 	return 0;
 }
 

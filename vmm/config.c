@@ -12,7 +12,6 @@ void lkvm_config_init(struct lkvm_config *cfg)
 		.n_vcpus = 1,
 		.mem_size = 256 * MIB,
 		.console = { .in_fd = -1, .out_fd = -1 },
-		.debug_exit_port = 0xf4,
 		.log_level = LKVM_LOG_WARNING,
 	};
 }

@@ -32,7 +32,8 @@ struct console {
 	void *ctx;
 
 	/* The loop thread's. */
-	struct dev *dev;
+	struct dev *dev; /* NULL: nobody is attached */
+	void (*ready)(struct dev *dev, struct console *con);
 	struct hostfd in, out; /* closed when that side ended */
 	struct loop_fd in_lfd, out_lfd;
 	struct loop_timer flush_timer, drain_timer;
@@ -89,13 +90,8 @@ static bool has_sink(const struct console *con)
 /* Loop thread, lock not held. */
 static void tell_device(struct console *con)
 {
-	struct dev *dev = con->dev;
-
-	if (!dev || !dev->cls->console_ready)
-		return;
-	pthread_mutex_lock(&dev->lock);
-	dev->cls->console_ready(dev);
-	pthread_mutex_unlock(&dev->lock);
+	if (con->dev)
+		dev_console_ready(con->dev, con, con->ready);
 }
 
 /* ---- output ------------------------------------------------------------------------- */
@@ -182,7 +178,7 @@ bool console_flush(struct console *con)
 		if (wait)
 			break;
 		if (n < 0) {
-			out_give_up(con, strerrordesc_np((int)-n));
+			out_give_up(con, err_text((int)-n));
 			return true;
 		}
 		budget -= (size_t)n;
@@ -386,7 +382,7 @@ static void in_ready(struct loop_fd *lfd, u32 revents)
 			break;
 		if (n <= 0) {
 			log_debug(con->log, "console input ended%s%s", n ? ": " : "",
-				  n ? strerrordesc_np((int)-n) : "");
+				  n ? err_text((int)-n) : "");
 			in_close(con);
 			return;
 		}
@@ -401,9 +397,11 @@ size_t console_push_input(struct console *con, const void *data, size_t len)
 
 /* ---- the device's side -------------------------------------------------------------- */
 
-void console_attach(struct console *con, struct dev *dev)
+void console_attach(struct console *con, struct dev *dev,
+		    void (*ready)(struct dev *dev, struct console *con))
 {
 	con->dev = dev;
+	con->ready = ready;
 }
 
 size_t console_room(struct console *con)
@@ -458,16 +456,6 @@ bool console_put(struct console *con, u8 byte)
 	if (post)
 		loop_post(con->loop, &con->work);
 	return full;
-}
-
-bool console_has_input(struct console *con)
-{
-	bool any;
-
-	pthread_mutex_lock(&con->lock);
-	any = con->in_ring.len;
-	pthread_mutex_unlock(&con->lock);
-	return any;
 }
 
 bool console_get(struct console *con, u8 *byte)

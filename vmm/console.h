@@ -76,20 +76,22 @@ size_t console_push_input(struct console *con, const void *data, size_t len);
 
 /* ---- the device's side: called with the device's lock held -------------------------- */
 
-/* The device whose console_ready is called; NULL detaches. Loop thread or loop not running. */
-void console_attach(struct console *con, struct dev *dev);
+/*
+ * From @dev's own init and fini, where it is NULL and detaches. @ready is called with
+ * the device's lock held, on the loop thread, when there is input to take or the output buffer
+ * ran low again. Loop thread, or loop not running; the one call here that needs no device lock.
+ */
+void console_attach(struct console *con, struct dev *dev,
+		    void (*ready)(struct dev *dev, struct console *con));
 
 /* Room for output before the device should hold its driver off. */
 size_t console_room(struct console *con);
 
 /*
  * Take one byte of output. True when the buffer has reached its limit: call
- * dev_throttle(dev, true); console_ready is called once there is room again.
+ * dev_throttle(dev, true); @ready is called once there is room again.
  */
 bool console_put(struct console *con, u8 byte);
-
-/* True when console_get() would give a byte. */
-bool console_has_input(struct console *con);
 
 /* Take one byte of input; false when there is none. */
 bool console_get(struct console *con, u8 *byte);

@@ -6,27 +6,28 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "vmm/console.h"
-
 int dev_create(struct dev **out, const struct dev_slot *slot, const struct dev_env *env,
 	       struct lkvm_error *err)
 {
-	struct dev *dev = calloc(1, slot->cls->size);
 	unsigned int plugged = 0;
+	struct dev *dev;
 	int ret = 0;
 
 	*out = NULL;
+	if (slot->irq_chip && slot->gsi >= IRQ_MAX_GSI)
+		return err_host(err, EINVAL, "device %s: interrupt line %u", slot->name, slot->gsi);
+	dev = calloc(1, slot->cls->size);
 	if (!dev)
 		return err_host(err, ENOMEM, "device %s", slot->name);
 	dev->cls = slot->cls;
 	dev->env = env;
+	dev->loop = slot->loop ? slot->loop : env->loop;
 	dev->irq = (struct irq_line){ .chip = slot->irq_chip, .gsi = slot->gsi };
-	dev->console = slot->console;
 	snprintf(dev->name, sizeof(dev->name), "%s", slot->name);
 	pthread_mutex_init(&dev->lock, NULL);
 
 	if (dev->cls->init)
-		ret = dev->cls->init(dev, err);
+		ret = dev->cls->init(dev, slot->cfg, err);
 	for (; !ret && plugged < DEV_MAX_RANGES && slot->ranges[plugged].len; plugged++) {
 		const struct dev_range *r = &slot->ranges[plugged];
 
@@ -41,9 +42,6 @@ int dev_create(struct dev **out, const struct dev_slot *slot, const struct dev_e
 		dev_destroy(dev);
 		return ret;
 	}
-	/* Last: from here on the loop may call into the device. */
-	if (dev->console)
-		console_attach(dev->console, dev);
 	*out = dev;
 	return 0;
 }
@@ -52,8 +50,6 @@ void dev_destroy(struct dev *dev)
 {
 	if (!dev)
 		return;
-	if (dev->console)
-		console_attach(dev->console, NULL);
 	if (dev->cls->fini)
 		dev->cls->fini(dev);
 	pthread_mutex_destroy(&dev->lock);
@@ -81,9 +77,17 @@ void dev_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+void dev_console_ready(struct dev *dev, struct console *con,
+		       void (*ready)(struct dev *dev, struct console *con))
+{
+	pthread_mutex_lock(&dev->lock);
+	ready(dev, con);
+	pthread_mutex_unlock(&dev->lock);
+}
+
 void dev_raise_event(struct dev *dev, enum dev_event event, u64 value)
 {
-	dev->env->event(dev->env->event_ctx, dev, event, value);
+	dev->env->event(dev->env->ctx, dev, event, value);
 }
 
 void dev_gate_init(struct dev_gate *gate)
@@ -143,15 +147,15 @@ void dev_timer_set(struct dev_timer *timer, u64 deadline)
 {
 	/* Half-built devices switch timers off that were never initialised. */
 	if (timer->dev)
-		loop_timer_set(timer->dev->env->loop, &timer->timer, deadline);
+		loop_timer_set(timer->dev->loop, &timer->timer, deadline);
 }
 
 u64 dev_utc_ns(const struct dev *dev)
 {
 	struct timespec ts;
 
-	if (dev->env->utc_frozen)
-		return dev->env->utc_ns;
+	if (dev->env->utc_ns)
+		return dev->env->utc_ns(dev->env->ctx);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (u64)ts.tv_sec * NSEC_PER_SEC + (u64)ts.tv_nsec;
 }

@@ -5,12 +5,17 @@
  * the guest's memory through gmem.h, its interrupt lines, its loop, and a way to tell the
  * machine that something ended; nothing else, and never the machine itself.
  *
- * Locking is the core's: every entry into a device (register access, loop event,
- * timer, posted work, console traffic, reset) goes through a trampoline in dev.c that holds
- * dev->lock. Device authors take no locks and start no threads.
+ * Locking is the core's: every entry into a device goes through a trampoline in dev.c
+ * that holds dev->lock: dev_read() and dev_write(), called by the bus; the one of a dev_timer,
+ * called by the loop; dev_console_ready(), called by the console. What is to call into devices
+ * next gets one there. Device authors take no locks and start no threads.
  *
- * Lock order: the VM's control lock -> dev -> { bus, irq, console, gate, loop, the VM's notes }.
- * The latter are leaves.
+ * Lock order: control -> bridge -> function -> leaves. That is: the VM's control lock, then
+ * dev->lock, of a bridge before that of a function behind it, then one of { bus, irq, console,
+ * gate, loop, the VM's notes }.
+ *
+ * Back ends (image descriptors and their locks, taps, sockets) belong to the VM and outlive
+ * a restart, as the console does; devices only borrow them.
  */
 #ifndef LKVM_VMM_DEV_H
 #define LKVM_VMM_DEV_H
@@ -51,13 +56,12 @@ struct dev_gate {
 struct dev_env {
 	const struct log *log;
 	struct gmem *gmem;
-	struct loop *loop;
+	struct loop *loop; /* of the devices whose slot names no other */
 	struct dev_gate *gate;
 	void (*event)(void *ctx, const struct dev *dev, enum dev_event event,
 		      u64 value); /* any thread */
-	void *event_ctx;
-	bool utc_frozen; /* tests: the wall clock is utc_ns */
-	u64 utc_ns;
+	u64 (*utc_ns)(void *ctx);	   /* UTC since 1970; NULL: the host's wall clock */
+	void *ctx;
 };
 
 /* Device classes are const tables; an instance of @size bytes starts with a struct dev. */
@@ -66,12 +70,17 @@ struct dev_class {
 	size_t size;
 
 	/*
-	 * Bring the zeroed instance to its power-on state; @dev's name, env, line and
-	 * console are set. Optional, as all that follow.
+	 * Bring the zeroed instance to its power-on state; @dev's name, env, loop and line
+	 * are set. @cfg is the slot's, gone after the call. Without dev->lock: no register is
+	 * plugged in yet, and the loop is this thread's or not running. Optional, as all that
+	 * follow.
 	 */
-	int (*init)(struct dev *dev, struct lkvm_error *err);
+	int (*init)(struct dev *dev, const void *cfg, struct lkvm_error *err);
 
-	/* Release what init took; sees half-built instances too. On the loop thread, vCPUs gone. */
+	/*
+	 * Release what init took; called when init failed, too. Without dev->lock: vCPUs are
+	 * gone, and this is the thread of the device's loop or that loop is not running.
+	 */
 	void (*fini)(struct dev *dev);
 
 	/*
@@ -80,17 +89,14 @@ struct dev_class {
 	 */
 	u64 (*read)(struct dev *dev, u32 tag, u64 off, unsigned int size);
 	void (*write)(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val);
-
-	/* The console has input to take, or its output buffer ran low again. On the loop thread. */
-	void (*console_ready)(struct dev *dev);
 };
 
 struct dev {
 	const struct dev_class *cls;
 	char name[LKVM_NAME_MAX]; /* "serial0" */
 	const struct dev_env *env;
+	struct loop *loop; /* where its timers run */
 	struct irq_line irq;
-	struct console *console; /* NULL: the device has none */
 	pthread_mutex_t lock;
 	_Atomic bool throttled;
 };
@@ -109,23 +115,29 @@ struct dev_slot {
 	const char *name;
 	struct dev_range ranges[DEV_MAX_RANGES]; /* up to the first with len 0 */
 	struct irq_chip *irq_chip;		 /* NULL: no interrupt line */
-	u32 gsi;
-	struct console *console;
+	u32 gsi;				 /* below IRQ_MAX_GSI */
+	struct loop *loop;			 /* NULL: env->loop */
+	const void *cfg; /* its own configuration; the class says what it points at */
 };
 
 /*
  * Make, initialise and plug in the device that @slot describes. On failure nothing
- * is left. The caller keeps *@dev for dev_destroy().
+ * is left. The caller keeps *@dev for dev_destroy(). On the thread of the device's loop, or
+ * with that loop not running.
  */
 int dev_create(struct dev **dev, const struct dev_slot *slot, const struct dev_env *env,
 	       struct lkvm_error *err);
 
-/* After the buses it sits on stopped being used. NULL is allowed. */
+/* After the buses it sits on stopped being used; thread as above. NULL is allowed. */
 void dev_destroy(struct dev *dev);
 
 /* Register access with dev->lock taken: called by the bus only. */
 u64 dev_read(struct dev *dev, u32 tag, u64 off, unsigned int size);
 void dev_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val);
+
+/* @ready with dev->lock taken: called by the console only. */
+void dev_console_ready(struct dev *dev, struct console *con,
+		       void (*ready)(struct dev *dev, struct console *con));
 
 /* From a device's own code, lock held. */
 void dev_raise_event(struct dev *dev, enum dev_event event, u64 value);

@@ -17,7 +17,8 @@
 
 /*
  * The interrupt controller's inputs. Lock order: @lock is a leaf, taken inside a
- * device's lock; @set is called with it held, so levels reach the controller in order.
+ * device's lock; @set is called with it held, so levels reach the controller in order,
+ * and a controller in user space guards its own state with this very lock.
  */
 struct irq_chip {
 	pthread_mutex_t lock;
@@ -28,7 +29,7 @@ struct irq_chip {
 
 struct irq_line {
 	struct irq_chip *chip; /* NULL: not connected, irq_set() does nothing */
-	u32 gsi;
+	u32 gsi;		/* below IRQ_MAX_GSI: dev_create() sees to it */
 	bool level; /* what this line contributes; under the device's lock */
 };
 

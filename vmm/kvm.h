@@ -35,34 +35,49 @@ extern const struct kvm_backend kvm_linux;
 /* What a program gets that did not ask for a backend: kvm_linux, unless a test links another. */
 const struct kvm_backend *kvm_default_backend(void);
 
-/* One virtual machine as KVM knows it. */
-struct kvm {
+/* The opened device node: what can be asked before there is a VM. */
+struct kvm_host {
 	const struct kvm_backend *be;
-	int sys_fd;	 /* -1: closed */
-	int vm_fd;	 /* -1: closed */
+	int fd;		 /* -1: closed */
 	size_t run_size; /* bytes of the kvm_run mapping of a vCPU */
 };
 
-#define KVM_INIT                          \
-	{                                 \
-		.sys_fd = -1, .vm_fd = -1 \
+#define KVM_HOST_INIT    \
+	{                \
+		.fd = -1 \
 	}
 
 /*
  * Open the device node and check its API version (12). Missing, unreadable or of
- * another version: LKVM_ERR_UNSUPPORTED. Then create an (empty) VM of @type,
- * 0 = the default one.
+ * another version: LKVM_ERR_UNSUPPORTED.
  */
-int kvm_create(struct kvm *kvm, const struct kvm_backend *be, unsigned long type,
-	       struct lkvm_error *err);
+int kvm_open(struct kvm_host *host, const struct kvm_backend *be, struct lkvm_error *err);
+void kvm_close(struct kvm_host *host); /* accepts KVM_HOST_INIT */
 
-/* Accepts a KVM_INIT or half-built struct; vCPUs must be closed before. */
-void kvm_destroy(struct kvm *kvm);
+/* One virtual machine as KVM knows it. */
+struct kvm {
+	const struct kvm_host *host;  /* outlives it */
+	const struct kvm_backend *be; /* the host's */
+	int vm_fd;		      /* -1: closed */
+};
+
+#define KVM_INIT            \
+	{                   \
+		.vm_fd = -1 \
+	}
+
+/* Create an (empty) VM of @type, 0 = the architecture's default one. */
+int kvm_create_vm(struct kvm *kvm, const struct kvm_host *host, unsigned long type,
+		  struct lkvm_error *err);
+
+/* Accepts a KVM_INIT struct; vCPUs must be closed before. */
+void kvm_destroy_vm(struct kvm *kvm);
 
 /*
  * The value of a capability on this VM, 0 when absent or when asking fails:
- * what cannot be asked for cannot be used.
+ * what cannot be asked for cannot be used. On a host, before there is a VM: kvm_host_check().
  */
+int kvm_host_check(const struct kvm_host *host, unsigned long cap);
 int kvm_check(const struct kvm *kvm, unsigned long cap);
 
 /* Like kvm_check(), but 0 is an LKVM_ERR_UNSUPPORTED that names the capability. */
@@ -75,12 +90,13 @@ int kvm_require_named(const struct kvm *kvm, unsigned long cap, const char *name
  * names the request. @arg is a pointer or an integer, as the request wants.
  */
 #define KVM_ARG(arg) ((unsigned long)(arg))
-#define kvm_sys_ioctl(kvm, req, arg, err) \
-	kvm_ioctl_named(kvm, (kvm)->sys_fd, req, KVM_ARG(arg), #req, err)
+#define kvm_host_ioctl(host, req, arg, err) \
+	kvm_ioctl_named((host)->be, (host)->fd, req, KVM_ARG(arg), #req, err)
 #define kvm_vm_ioctl(kvm, req, arg, err) \
-	kvm_ioctl_named(kvm, (kvm)->vm_fd, req, KVM_ARG(arg), #req, err)
-#define kvm_fd_ioctl(kvm, fd, req, arg, err) kvm_ioctl_named(kvm, fd, req, KVM_ARG(arg), #req, err)
-int kvm_ioctl_named(const struct kvm *kvm, int fd, unsigned long req, unsigned long arg,
+	kvm_ioctl_named((kvm)->be, (kvm)->vm_fd, req, KVM_ARG(arg), #req, err)
+#define kvm_fd_ioctl(kvm, fd, req, arg, err) \
+	kvm_ioctl_named((kvm)->be, fd, req, KVM_ARG(arg), #req, err)
+int kvm_ioctl_named(const struct kvm_backend *be, int fd, unsigned long req, unsigned long arg,
 		    const char *name, struct lkvm_error *err);
 
 #endif

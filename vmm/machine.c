@@ -74,22 +74,25 @@ static int create_vcpus(struct machine *m, struct lkvm_error *err)
 		if (ret)
 			return ret;
 	}
-	for (unsigned int i = 0; i < m->n_vcpus; i++) {
-		ret = arch_init_vcpu(m, &m->vcpus[i], err);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	return arch_init_vcpus(m, err);
 }
 
 /* The whole machine, top to bottom. */
 static int assemble(struct machine *m, struct lkvm_error *err)
 {
 	const struct machine_env *env = m->env;
+	unsigned long type = 0;
 	int ret;
 
-	ret = kvm_create(&m->kvm, env->backend, 0, err);
+	ret = arch_vm_type(env->kvm_host, m->cfg, &type, err);
+	if (!ret)
+		ret = kvm_create_vm(&m->kvm, env->kvm_host, type, err);
 	if (ret)
+		return ret;
+
+	/* what vcpu.c kicks vCPUs by */
+	ret = kvm_require(&m->kvm, KVM_CAP_IMMEDIATE_EXIT, err);
+	if (ret < 0)
 		return ret;
 
 	ret = arch_add_memory(m, err);
@@ -141,7 +144,7 @@ int machine_create(struct machine **out, const struct machine_env *env, struct l
 		.loop = env->loop,
 		.gate = &m->gate,
 		.event = on_dev_event,
-		.event_ctx = m,
+		.ctx = m,
 	};
 
 	ret = assemble(m, err);
@@ -165,7 +168,7 @@ void machine_destroy(struct machine *m)
 	free(m->vcpus);
 	arch_fini(m);
 	/* KVM lets go of guest memory before the memory goes. */
-	kvm_destroy(&m->kvm);
+	kvm_destroy_vm(&m->kvm);
 	gmem_fini(&m->gmem);
 
 	pthread_cond_destroy(&m->run_cond);
@@ -181,7 +184,7 @@ int machine_start(struct machine *m, bool paused, struct lkvm_error *err)
 {
 	/* All start paused: none runs if one cannot be started. */
 	for (unsigned int i = 0; i < m->n_vcpus; i++) {
-		int ret = vcpu_start(&m->vcpus[i], true, err);
+		int ret = vcpu_start(&m->vcpus[i], err);
 
 		if (ret) {
 			machine_halt(m);

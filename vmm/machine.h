@@ -29,7 +29,7 @@ struct arch_machine;
 struct machine_env {
 	const struct lkvm_config *cfg;
 	const struct log *log;
-	const struct kvm_backend *backend;
+	const struct kvm_host *kvm_host;
 	struct loop *loop;
 	struct console *console;
 	const struct image *kernel;

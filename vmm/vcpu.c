@@ -35,11 +35,11 @@ int vcpu_create(struct vcpu *vcpu, struct machine *m, unsigned int index, struct
 
 	vcpu->machine = m;
 	vcpu->index = index;
-	ret = kvm_vm_ioctl(kvm, KVM_CREATE_VCPU, (unsigned long)index, err);
+	ret = kvm_vm_ioctl(kvm, KVM_CREATE_VCPU, (unsigned long)arch_vcpu_id(m, index), err);
 	if (ret < 0)
 		return ret;
 	vcpu->fd = ret;
-	vcpu->run = kvm->be->mmap(kvm->be->ctx, vcpu->fd, kvm->run_size, &map_err);
+	vcpu->run = kvm->be->mmap(kvm->be->ctx, vcpu->fd, kvm->host->run_size, &map_err);
 	if (!vcpu->run)
 		return err_host(err, map_err, "cannot map kvm_run of vCPU %u", index);
 	ret = set_signal_mask(vcpu, err);
@@ -54,7 +54,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 		return;
 	kvm = &vcpu->machine->kvm;
 	if (vcpu->run)
-		kvm->be->munmap(kvm->be->ctx, vcpu->run, kvm->run_size);
+		kvm->be->munmap(kvm->be->ctx, vcpu->run, kvm->host->run_size);
 	if (vcpu->fd >= 0)
 		kvm->be->close(kvm->be->ctx, vcpu->fd);
 	vcpu->run = NULL;
@@ -87,10 +87,14 @@ void vcpu_note_exit(struct vcpu *vcpu, u32 reason, unsigned int size, bool write
 	};
 }
 
+/* Nothing of the guest goes on before the device it overran does, not even after a pause. */
 static void wait_if_throttled(struct vcpu *vcpu, struct dev *dev)
 {
-	if (dev && atomic_load_explicit(&dev->throttled, memory_order_relaxed))
+	if (dev && atomic_load_explicit(&dev->throttled, memory_order_relaxed)) {
 		dev_throttle_wait(dev, &vcpu->interrupt);
+		/* still so when the wait was interrupted: it is taken up again after that */
+		vcpu->throttled_by = atomic_load(&dev->throttled) ? dev : NULL;
+	}
 }
 
 u64 vcpu_bus_read(struct vcpu *vcpu, struct bus *bus, u64 addr, unsigned int size)
@@ -253,7 +257,7 @@ enum vcpu_action vcpu_handle_exit(struct vcpu *vcpu, int ret)
 
 /* ---- the thread ------------------------------------------------------------------------ */
 
-static void drain_kicks(struct vcpu *vcpu)
+static void drain_kicks(void)
 {
 	const struct timespec now = { 0 };
 	sigset_t set;
@@ -262,7 +266,6 @@ static void drain_kicks(struct vcpu *vcpu)
 	sigaddset(&set, KICK_SIGNAL);
 	while (sigtimedwait(&set, NULL, &now) > 0)
 		;
-	(void)vcpu;
 }
 
 /* Mark the thread parked and wait while a pause is asked for. run_lock is held. */
@@ -287,7 +290,7 @@ static bool attend(struct vcpu *vcpu)
 
 	atomic_store(&vcpu->interrupt, false);
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-	drain_kicks(vcpu);
+	drain_kicks();
 	if (atomic_load(&vcpu->pause) && !atomic_load(&vcpu->stop)) {
 		arch_vcpu_paused(vcpu);
 		pthread_mutex_lock(&m->run_lock);
@@ -314,6 +317,8 @@ static void run_guest(struct vcpu *vcpu)
 		if (ret == -EINTR) {
 			if (!attend(vcpu))
 				return;
+			if (vcpu->throttled_by)
+				wait_if_throttled(vcpu, vcpu->throttled_by);
 		} else if (vcpu_handle_exit(vcpu, ret) == VCPU_STOP) {
 			return;
 		}
@@ -341,11 +346,11 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
-int vcpu_start(struct vcpu *vcpu, bool paused, struct lkvm_error *err)
+int vcpu_start(struct vcpu *vcpu, struct lkvm_error *err)
 {
 	int ret;
 
-	atomic_store(&vcpu->pause, paused);
+	atomic_store(&vcpu->pause, true);
 	ret = thread_start(&vcpu->thread, "of a vCPU", vcpu_thread, vcpu, err);
 	vcpu->has_thread = !ret;
 	return ret;

@@ -15,6 +15,7 @@
 #include "vmm/base.h"
 #include "vmm/err.h"
 
+struct dev;
 struct kvm_run;
 struct machine;
 
@@ -45,6 +46,7 @@ struct vcpu {
 	struct lkvm_last_exit last[LKVM_N_LAST_EXITS];
 	u64 n_last; /* ever recorded; the ring index is this modulo its size */
 	unsigned int n_stuck;
+	struct dev *throttled_by; /* made it wait at its last exit; NULL: none */
 };
 
 /* KVM_CREATE_VCPU and the kvm_run mapping. @vcpu is zeroed with fd -1. */
@@ -53,8 +55,8 @@ int vcpu_create(struct vcpu *vcpu, struct machine *m, unsigned int index, struct
 /* Thread gone. Accepts a half-built struct. */
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* Start the thread, which parks until machine_resume() when @paused. */
-int vcpu_start(struct vcpu *vcpu, bool paused, struct lkvm_error *err);
+/* Start the thread, which parks until machine_resume(). */
+int vcpu_start(struct vcpu *vcpu, struct lkvm_error *err);
 
 /* Make the thread look at its requests soon. Any thread. */
 void vcpu_kick(struct vcpu *vcpu);

@@ -45,6 +45,7 @@ struct vm_end {
 struct lkvm_vm {
 	struct lkvm_config cfg;
 	struct log log;
+	struct kvm_host kvm_host; /* opened once: a restart may come with fewer privileges */
 	struct image kernel, initrd;
 	struct loop *loop;
 	struct console *console;
@@ -68,7 +69,7 @@ struct lkvm_vm {
 	unsigned int n_boots;
 	bool finishing; /* under @control: the last steps were begun */
 
-	/* Of machines that are gone; the running one's are added on asking. */
+	/* Of machines that are gone, under @control; the running one's are added on asking. */
 	u64 exits[LKVM_N_EXIT_REASONS];
 	u64 unclaimed;
 
@@ -139,7 +140,7 @@ static void note_panic(void *ctx)
 	pthread_mutex_lock(&vm->lock);
 	if (!vm->panicked) {
 		vm->panicked = true;
-		vm->panic_ns = loop_now(vm->loop);
+		vm->panic_ns = clock_ns();
 	}
 	pthread_mutex_unlock(&vm->lock);
 	loop_post(vm->loop, &vm->panic_work);
@@ -166,25 +167,19 @@ enum lkvm_state lkvm_vm_state(const struct lkvm_vm *cvm)
 
 /* ---- loop thread: ends and restarts ------------------------------------------------- */
 
-static void add_counts(struct lkvm_vm *vm)
+static void add_counts(const struct machine *m, u64 exits[LKVM_N_EXIT_REASONS], u64 *unclaimed)
 {
-	const struct machine *m = vm->machine;
-
-	pthread_mutex_lock(&vm->lock);
-	for (unsigned int i = 0; m && i < m->n_vcpus; i++) {
+	for (unsigned int i = 0; i < m->n_vcpus; i++) {
 		for (unsigned int r = 0; r < LKVM_N_EXIT_REASONS; r++)
-			vm->exits[r] +=
+			exits[r] +=
 				atomic_load_explicit(&m->vcpus[i].exits[r], memory_order_relaxed);
 	}
-	if (m)
-		vm->unclaimed +=
-			atomic_load(&m->ports.n_unclaimed) + atomic_load(&m->mmio.n_unclaimed);
-	pthread_mutex_unlock(&vm->lock);
+	*unclaimed += atomic_load(&m->ports.n_unclaimed) + atomic_load(&m->mmio.n_unclaimed);
 }
 
 static void drop_machine(struct lkvm_vm *vm)
 {
-	add_counts(vm);
+	add_counts(vm->machine, vm->exits, &vm->unclaimed);
 	machine_destroy(vm->machine);
 	vm->machine = NULL;
 }
@@ -440,10 +435,13 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 			     &vm->log, &console_ops, vm, err);
 	if (ret)
 		return ret;
+	ret = kvm_open(&vm->kvm_host, backend, err);
+	if (ret)
+		return ret;
 	vm->env = (struct machine_env){
 		.cfg = &vm->cfg,
 		.log = &vm->log,
-		.backend = backend,
+		.kvm_host = &vm->kvm_host,
 		.loop = vm->loop,
 		.console = vm->console,
 		.kernel = &vm->kernel,
@@ -474,6 +472,7 @@ int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cf
 	vm->cfg = *cfg;
 	config_default_name(&vm->cfg);
 	vm->log = (struct log){ cfg->log, cfg->log_ctx, cfg->log_level };
+	vm->kvm_host = (struct kvm_host)KVM_HOST_INIT;
 	vm->kernel = vm->initrd = (struct image)IMAGE_NONE;
 	vm->stopped_fd = -1;
 	vm->n_boots = 1;
@@ -631,11 +630,8 @@ int lkvm_vm_result(struct lkvm_vm *vm, struct lkvm_result *res)
 	res->phase_ns[LKVM_PHASE_FIRST_CONSOLE] = stats.first_byte_ns;
 	memcpy(res->exits, vm->exits, sizeof(res->exits));
 	snprintf(res->detail, sizeof(res->detail), "%s", vm->end.detail);
-	for (unsigned int i = 0; vm->machine && i < vm->machine->n_vcpus; i++) {
-		for (unsigned int r = 0; r < LKVM_N_EXIT_REASONS; r++)
-			res->exits[r] += atomic_load_explicit(&vm->machine->vcpus[i].exits[r],
-							      memory_order_relaxed);
-	}
+	if (vm->machine)
+		add_counts(vm->machine, res->exits, &res->unclaimed_accesses);
 	pthread_mutex_unlock(&vm->lock);
 	pthread_mutex_unlock(&vm->control);
 	return 0;
@@ -673,6 +669,7 @@ void lkvm_vm_destroy(struct lkvm_vm *vm)
 		close(vm->stopped_fd);
 	image_close(&vm->initrd);
 	image_close(&vm->kernel);
+	kvm_close(&vm->kvm_host);
 	free(vm->post_mortem);
 	pthread_cond_destroy(&vm->cond);
 	pthread_mutex_destroy(&vm->lock);

@@ -20,7 +20,7 @@ static void handle_io(struct vcpu *vcpu, struct kvm_run *run)
 
 	if ((size != 1 && size != 2 && size != 4) ||
 	    !range_fits(run->io.data_offset, (u64)size * run->io.count,
-			vcpu->machine->kvm.run_size))
+			vcpu->machine->kvm.host->run_size))
 		return;
 	for (u32 i = 0; i < run->io.count; i++, data += size) {
 		if (out) {

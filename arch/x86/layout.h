@@ -41,6 +41,7 @@
 #define X86_PORT_I8042_DATA 0x60
 #define X86_PORT_I8042_CMD  0x64
 #define X86_PORT_COM1	    0x3f8 /* 8 ports */
+#define X86_PORT_DEBUG_EXIT 0xf4 /* where --debug-exit puts it unless told otherwise */
 #define X86_PORT_PVPANIC    0x505
 #define X86_PORT_PM	    0x600 /* registers: devices/acpi_pm.h */
 

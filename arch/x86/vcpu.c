@@ -56,11 +56,22 @@ static int set_msrs(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err
 	return 0;
 }
 
-int arch_init_vcpu(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err)
+/* KVM makes it the id of the LAPIC, so it must be what CPUID and the MADT say. */
+u32 arch_vcpu_id(const struct machine *m, unsigned int index)
 {
-	int ret = set_cpuid(m, vcpu, err);
+	return cpu_topology_apic_id(&m->arch->cpuid.topo, index);
+}
 
-	return ret < 0 ? ret : set_msrs(m, vcpu, err);
+int arch_init_vcpus(struct machine *m, struct lkvm_error *err)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; ret >= 0 && i < m->n_vcpus; i++) {
+		ret = set_cpuid(m, &m->vcpus[i], err);
+		if (ret >= 0)
+			ret = set_msrs(m, &m->vcpus[i], err);
+	}
+	return ret < 0 ? ret : 0;
 }
 
 int x86_set_boot_regs(struct machine *m, const struct boot_entry *entry, struct lkvm_error *err)

@@ -16,6 +16,16 @@ int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 	return ret ? ret : x86_check_board(cfg, err);
 }
 
+int arch_vm_type(const struct kvm_host *host, const struct lkvm_config *cfg, unsigned long *type,
+		 struct lkvm_error *err)
+{
+	(void)host;
+	(void)cfg;
+	(void)err;
+	*type = 0;
+	return 0;
+}
+
 int arch_add_memory(struct machine *m, struct lkvm_error *err)
 {
 	u64 low = min_u64(m->cfg->mem_size, X86_HOLE_START);
@@ -34,7 +44,7 @@ static int get_supported_cpuid(struct machine *m, struct lkvm_error *err)
 	int ret;
 
 	cpuid->nent = CPUID_MAX_ENTRIES;
-	ret = be->ioctl(be->ctx, m->kvm.sys_fd, KVM_GET_SUPPORTED_CPUID, KVM_ARG(cpuid));
+	ret = be->ioctl(be->ctx, m->kvm.host->fd, KVM_GET_SUPPORTED_CPUID, KVM_ARG(cpuid));
 	if (ret == -E2BIG)
 		return err_unsupported(err, E2BIG,
 				       "this host's KVM offers more than %d CPUID leaves",
@@ -100,9 +110,6 @@ int arch_init_vm(struct machine *m, struct lkvm_error *err)
 	int ret = init_arch_machine(m, err);
 
 	if (ret)
-		return ret;
-	ret = kvm_require(&m->kvm, KVM_CAP_IMMEDIATE_EXIT, err);
-	if (ret < 0)
 		return ret;
 	ret = set_kvm_pages(m, err);
 	if (ret < 0)

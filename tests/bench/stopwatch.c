@@ -2,14 +2,17 @@
  * stopwatch.c - when a command was executed, and when it said something.
  *
  *	stopwatch COMMAND ARG...		run it
- *	stopwatch -m TEXT COMMAND ARG...	run it until TEXT comes out of it, then kill it
+ *	stopwatch -m TEXT SECONDS COMMAND ARG...  run it until TEXT comes out of it, then kill it
  *
  * Writes to descriptor 3, in CLOCK_MONOTONIC nanoseconds: the time just before fork(2), and with
- * -m the time TEXT was read. Ends with the command's status; with -m 0, or 1 if TEXT never came.
+ * -m the time TEXT was read. Ends with the command's status; with -m 0, 1 if TEXT never came, or
+ * 124 if it did not within SECONDS; then what came is on standard error, its end at least.
  * Static and small: it also runs where everything is slow.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -23,38 +26,46 @@ static unsigned long long now(void)
 	return (unsigned long long)ts.tv_sec * 1000000000 + (unsigned long long)ts.tv_nsec;
 }
 
-/* True once @text was seen on @fd, however the stream is cut into pieces. */
-static int wait_for(int fd, const char *text)
+/* 0 once @text was seen on @fd, however the stream is cut into pieces; else an exit status. */
+static int wait_for(int fd, const char *text, unsigned long long deadline)
 {
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char buf[8192];
 	size_t len = strlen(text), kept = 0;
-	ssize_t n;
+	ssize_t n = 1;
 
-	while ((n = read(fd, buf + kept, sizeof(buf) - kept)) > 0) {
-		kept += (size_t)n;
+	while (n > 0 && now() < deadline) {
+		if (poll(&p, 1, 1000) <= 0)
+			continue;
+		n = read(fd, buf + kept, sizeof(buf) - kept);
+		kept += n > 0 ? (size_t)n : 0;
 		if (memmem(buf, kept, text, len))
-			return 1;
-		if (kept > len) {
-			memmove(buf, buf + kept - len, len);
-			kept = len;
+			return 0;
+		if (n > 0 && kept > sizeof(buf) / 2) {
+			memmove(buf, buf + kept - sizeof(buf) / 2, sizeof(buf) / 2);
+			kept = sizeof(buf) / 2;
 		}
 	}
-	return 0;
+	fwrite(buf, 1, kept, stderr);
+	return n > 0 ? 124 : 1;
 }
 
 int main(int argc, char **argv)
 {
 	const char *text = NULL;
-	int out[2], status, seen;
+	unsigned long long start, limit = 0;
+	int out[2], status, ret;
 	pid_t pid;
 
-	if (argc > 2 && !strcmp(argv[1], "-m")) {
+	if (argc > 3 && !strcmp(argv[1], "-m")) {
 		text = argv[2];
-		argv += 2;
+		limit = strtoull(argv[3], NULL, 10) * 1000000000;
+		argv += 3;
 	}
-	if (!argv[1] || (text && (!*text || strlen(text) > 1024 || pipe(out))))
+	if (!argv[1] || (text && (!*text || strlen(text) > 1000 || pipe(out))))
 		return 2;
-	dprintf(3, "%llu\n", now());
+	start = now();
+	dprintf(3, "%llu\n", start);
 	pid = fork();
 	if (pid < 0)
 		return 1;
@@ -73,10 +84,10 @@ int main(int argc, char **argv)
 		return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status)
 									    : 1;
 	close(out[1]);
-	seen = wait_for(out[0], text);
-	if (seen)
+	ret = wait_for(out[0], text, start + limit);
+	if (!ret)
 		dprintf(3, "%llu\n", now());
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	return !seen;
+	return ret;
 }

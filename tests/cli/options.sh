@@ -98,7 +98,7 @@ for t in 0 -1 abc '' 1e3 0x10 inf nan 1h .5 1..5 ' 1' 99999999999; do
 	refused '--timeout' run -k "$K" --timeout "$t"
 	refused '--idle-timeout' run -k "$K" --idle-timeout "$t"
 done
-for p in -1 abc 0x10000 65536 '' 0xfffd 0x3f8 0x3f5 0x20 0x61 0x40 0x4d0 0x600 0x505; do
+for p in -1 abc 0x10000 65536 '' 0 0xfffd 0x100000000000000f4 0x1000000f4 0x3f8 0x3f5 0x20 0x61 0x40 0x4d0 0x600 0x505; do
 	refused '--debug-exit' run -k "$K" "--debug-exit=$p"
 done
 refused 'serial0' run -k "$K" --debug-exit=0x3f8

@@ -111,7 +111,7 @@ static void plug(struct world *w)
 		.ranges = { { &w->bus, COM1, 8, BUS_SIZE_1, 0 } },
 		.irq_chip = &w->chip,
 		.gsi = 4,
-		.console = w->con,
+		.cfg = &(struct uart16550_cfg){ .console = w->con },
 	};
 
 	CHECK(!dev_create(&w->dev, &slot, &w->env, NULL));

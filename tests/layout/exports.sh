@@ -39,9 +39,9 @@ only_ours() {
 }
 
 soname() {
-	local major want found
-	major=$(sed -n 's/^#define LKVM_VERSION_MAJOR //p' include/lkvm.h)
-	want=liblkvm.so.$major
+	local version want found
+	version=$(sed -n 's/^#define LKVM_VERSION_\(MAJOR\|MINOR\) //p' include/lkvm.h | paste -sd.)
+	want=liblkvm.so.$version
 	found=$("$readelf" -d "$out/liblkvm.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 	[ "$found" = "$want" ] || echo "the soname is '$found' where lkvm.h's version makes it $want"
 	[ "$(readlink "$out/liblkvm.so")" = "$want" ] ||

@@ -18,9 +18,11 @@ objdump=${CROSS_COMPILE-}objdump
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The objects of today's sources: a build folder may hold some of files that are gone.
-arch=${build##*/}
-arch=${arch%%-*}
+# The objects of today's sources: a build folder may hold some of files that are gone. It is of one
+# architecture.
+archs=("$build"/arch/*/)
+[ "${#archs[@]}" = 1 ] || bail "not built ('make' does): $build/arch has ${#archs[@]} architectures"
+arch=$(basename "${archs[0]}")
 objects=()
 missing=()
 for source in vmm/*.c devices/**/*.c "arch/$arch"/**/*.c; do

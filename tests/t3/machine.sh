@@ -48,6 +48,8 @@ for cpus in 1 2 8 255; do
 	guest smp -c $cpus -p "cpus=$cpus" --timeout 60
 	is "$cpus processors start" 0 "out:smp: $cpus processors, highest APIC id $((cpus - 1))"
 done
+guest smp -c 6,sockets=2,cores=3 -p "cpus=6" --timeout 60
+is "with gaps between their APIC ids" 0 'out:smp: 6 processors, highest APIC id 6'
 guest smp.pvh -c 2 -p "cpus=2" --timeout 60
 is "and so they do after PVH" 0 'out:smp: 2 processors'
 guest smp -c 2 -p "cpus=2 x2apic=1" --timeout 60

@@ -37,6 +37,7 @@ struct devtest {
 	struct loop *loop;
 	struct dev_gate gate;
 	struct dev_env env;
+	u64 utc_ns; /* the wall clock */
 	struct bus ports, mmio;
 	struct irq_chip chip;
 	bool level[IRQ_MAX_GSI];
@@ -77,6 +78,11 @@ static inline void devtest_on_irq(void *ctx, u32 gsi, bool level)
 	t->level[gsi] = level;
 }
 
+static inline u64 devtest_utc_ns(void *ctx)
+{
+	return ((struct devtest *)ctx)->utc_ns;
+}
+
 /* Everything but the device. The wall clock starts at @utc_ns. */
 static inline void devtest_init(struct devtest *t, u64 utc_ns)
 {
@@ -92,10 +98,10 @@ static inline void devtest_init(struct devtest *t, u64 utc_ns)
 		.loop = t->loop,
 		.gate = &t->gate,
 		.event = devtest_on_event,
-		.event_ctx = t,
-		.utc_frozen = true,
-		.utc_ns = utc_ns,
+		.utc_ns = devtest_utc_ns,
+		.ctx = t,
 	};
+	t->utc_ns = utc_ns;
 }
 
 /* Plug in the device. A slot without an interrupt chip gets this one, with DEVTEST_GSI. */
@@ -136,7 +142,7 @@ static inline void devtest_out(struct devtest *t, u64 port, unsigned int size, u
 /* Let time go by, on the wall and in the loop. */
 static inline void devtest_advance(struct devtest *t, u64 ns)
 {
-	t->env.utc_ns += ns;
+	t->utc_ns += ns;
 	loop_manual_advance(t->loop, ns);
 }
 

@@ -36,22 +36,42 @@ struct bench {
 	size_t n_got;
 };
 
+/* Its cfg points at the pointer to its bench. */
 struct counter_dev {
 	struct dev dev;
-	unsigned int *n_ready;
+	struct bench *b;
 };
 
-static void counter_ready(struct dev *dev)
+static void counter_ready(struct dev *dev, struct console *con)
 {
+	struct bench *b = container_of(dev, struct counter_dev, dev)->b;
+
+	assert_ptr_equal(con, b->con);
 	/* A device calls back in from here: must not deadlock. */
-	console_room(dev->console);
-	++*container_of(dev, struct counter_dev, dev)->n_ready;
+	console_room(con);
+	b->n_ready++;
+}
+
+static int counter_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
+{
+	struct counter_dev *counter = container_of(dev, struct counter_dev, dev);
+
+	(void)err;
+	memcpy(&counter->b, cfg, sizeof(counter->b));
+	console_attach(counter->b->con, dev, counter_ready);
+	return 0;
+}
+
+static void counter_fini(struct dev *dev)
+{
+	console_attach(container_of(dev, struct counter_dev, dev)->b->con, NULL, NULL);
 }
 
 static const struct dev_class counter_class = {
 	.name = "counter",
 	.size = sizeof(struct counter_dev),
-	.console_ready = counter_ready,
+	.init = counter_init,
+	.fini = counter_fini,
 };
 
 static void on_panic_line(void *ctx)
@@ -98,8 +118,7 @@ static void bench_open(struct bench *b, const struct lkvm_console *cfg)
 	if (console_create(&b->con, cfg, true, b->t.loop, &b->t.log, &bench_ops, b, &err))
 		fail_msg("%s", err.msg);
 	devtest_plug(&b->t, &(struct dev_slot){
-				    .cls = &counter_class, .name = "counter", .console = b->con });
-	container_of(b->t.dev, struct counter_dev, dev)->n_ready = &b->n_ready;
+				    .cls = &counter_class, .name = "counter", .cfg = &b });
 	console_start(b->con);
 	loop_manual_run(b->t.loop);
 }
@@ -183,7 +202,6 @@ static void assert_input(struct bench *b, const char *text)
 		n++;
 	buf[n] = 0;
 	assert_string_equal(buf, text);
-	assert_false(console_has_input(b->con));
 }
 
 static void make_pipe(int fd[2])
@@ -678,7 +696,7 @@ static void a_terminal_that_hung_up_ends_input_and_output(void **state)
 	settle(&b);
 	assert_int_equal(stats(&b).bytes_lost, 1);
 	assert_int_equal(n_watched(&b), 0);
-	assert_false(console_has_input(b.con));
+	assert_input(&b, "");
 	bench_close(&b);
 	close(p[1]);
 }
@@ -862,7 +880,7 @@ static void input_comes_from_pipe_socket_terminal_and_file_and_ends(void **state
 		close(p[1]);
 		loop_manual_run(b.t.loop);
 		assert_int_equal(n_watched(&b), 0);
-		assert_false(console_has_input(b.con));
+		assert_input(&b, "");
 		/* The guest goes on, and so does its output. */
 		assert_false(console_put(b.con, 'x'));
 		bench_close(&b);
@@ -926,10 +944,10 @@ static void nothing_is_read_before_the_start(void **state)
 		console_create(&b.con, &cfg, false, b.t.loop, &b.t.log, &bench_ops, &b, NULL), 0);
 	fill_text(p[1], "x");
 	loop_manual_run(b.t.loop);
-	assert_false(console_has_input(b.con));
+	assert_input(&b, "");
 	console_start(b.con);
 	loop_manual_run(b.t.loop);
-	assert_true(console_has_input(b.con));
+	assert_input(&b, "x");
 	bench_close(&b);
 	close_pair(p);
 }
@@ -1126,7 +1144,7 @@ static void a_held_escape_byte_finds_room_in_a_full_buffer(void **state)
 	bench_fds(&b, p[0], -1);
 	fill_text(p[1], "\001");
 	loop_manual_run(b.t.loop);
-	assert_false(console_has_input(b.con));
+	assert_input(&b, "");
 	assert_int_equal(console_push_input(b.con, buf, sizeof(buf)), sizeof(buf));
 	fill_text(p[1], "y"); /* there is room for one byte, and it brings two */
 	loop_manual_run(b.t.loop);

@@ -400,7 +400,7 @@ static void rtc_shows_every_day_of_four_centuries(void **state)
 				assert_int_equal(get(&t, WDAY), wday);
 				assert_int_equal(get(&t, HOUR), 12);
 				wday = wday % 7 + 1;
-				t.env.utc_ns += UTC(86400);
+				t.utc_ns += UTC(86400);
 			}
 		}
 	}
@@ -660,13 +660,13 @@ static void rtc_alarm_survives_a_host_clock_that_is_set(void **state)
 	put(&t, A, 0x20);
 	set_alarm(&t, 0x07, 0x30, 0x00);
 	put(&t, B, B_24H | B_AIE);
-	t.env.utc_ns += UTC(7 * 3600 + 30 * 60); /* 07:29:58 */
+	t.utc_ns += UTC(7 * 3600 + 30 * 60); /* 07:29:58 */
 	devtest_advance(&t, UTC(1));
 	assert_false(devtest_irq(&t));
 	devtest_advance(&t, UTC(1));
 	assert_true(devtest_irq(&t));
 	get(&t, C);
-	t.env.utc_ns -= UTC(100); /* and backwards: an update, but no alarm */
+	t.utc_ns -= UTC(100); /* and backwards: an update, but no alarm */
 	devtest_advance(&t, UTC(1));
 	assert_false(devtest_irq(&t));
 	assert_int_equal(get(&t, C), B_UIE);

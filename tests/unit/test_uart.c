@@ -63,7 +63,7 @@ static void open_port(struct bench *b)
 				    .cls = &uart16550_class,
 				    .name = "serial0",
 				    .ranges = { { &b->t.ports, COM1, 8, BUS_SIZE_1, 0 } },
-				    .console = b->con,
+				    .cfg = &(struct uart16550_cfg){ .console = b->con },
 			    });
 }
 

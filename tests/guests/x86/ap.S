@@ -4,6 +4,8 @@
  */
 #include "long_mode.inc"
 
+#define XAPIC_ID 0xfee00020 /* bits 31 to 24 */
+
 	.section .text.ap, "ax"
 
 /* Copied to page AP_VECTOR; CS is that page, and nothing else here depends on where it is. */
@@ -33,7 +35,13 @@ ap64:
 	movl	$1, %eax
 	cpuid
 	shrl	$24, %ebx		/* the initial APIC id */
-	lock btsl %ebx, ap_seen
+	movl	$XAPIC_ID, %ecx
+	movl	(%rcx), %ecx		/* what its local APIC answers to must be the same */
+	shrl	$24, %ecx
+	cmpl	%ebx, %ecx
+	je	2f
+	lock incl ap_wrong_id
+2:	lock btsl %ebx, ap_seen
 	lock incl ap_count
 1:	cli
 	hlt
@@ -41,8 +49,10 @@ ap64:
 
 	.bss
 	.balign 4
-	.globl ap_count, ap_seen
+	.globl ap_count, ap_seen, ap_wrong_id
 ap_count:
+	.skip	4
+ap_wrong_id:
 	.skip	4
 ap_seen:
 	.skip	32

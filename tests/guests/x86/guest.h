@@ -56,6 +56,7 @@ volatile u8 *map_byte(u64 gpa);
 #define AP_MAX_APICID 255
 extern const u8 ap_start[], ap_end[];
 extern volatile u32 ap_count;
+extern volatile u32 ap_wrong_id; /* processors whose local APIC has another id than CPUID says */
 extern volatile u32 ap_seen[(AP_MAX_APICID + 1) / 32]; /* by APIC id */
 
 static inline u8 in8(u16 port)

@@ -56,4 +56,10 @@ void guest_main(void)
 	put_str(" processors, highest APIC id ");
 	put_dec(highest);
 	put_char('\n');
+	if (ap_wrong_id) {
+		put_str("smp: CPUID and the local APIC disagree about the id of ");
+		put_dec(ap_wrong_id);
+		put_char('\n');
+		verdict(3);
+	}
 }
