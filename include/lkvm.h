@@ -43,6 +43,9 @@ extern "C" {
 #define LKVM_VERSION_MINOR 1
 #define LKVM_VERSION_PATCH 0
 
+/* The guests this library runs: "x86-64". */
+const char *lkvm_guest_arch(void);
+
 /* ---- errors and messages ------------------------------------------------------------ */
 
 /* Whose fault a failure is. */
@@ -92,7 +95,7 @@ enum lkvm_on_reboot {
 };
 
 /*
- * The host side of a console. Either a pair of descriptors, which stay the
+ * The host side of the machine's (primary) console. Either a pair of descriptors, which stay the
  * caller's (never closed, never made non-blocking, terminal modes never touched),
  * or functions, or one of each per direction. With neither, output is dropped.
  */

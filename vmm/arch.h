@@ -11,6 +11,9 @@
 
 #include "vmm/machine.h"
 
+/* "x86-64" */
+extern const char arch_name[];
+
 /* Fields of the config that only this architecture can judge; touches nothing. */
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err);
 

@@ -8,6 +8,8 @@
 #include <lkvm.h>
 #include <stdbool.h>
 
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
 /* Exit statuses that are not a guest's; the others come with struct lkvm_result. */
 enum {
 	CLI_OK = 0,

@@ -13,8 +13,6 @@
 
 #include "vmm/cli.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
 /* Where the help puts an option. */
 enum group { GROUP_MACHINE, GROUP_DEVICES, GROUP_END, GROUP_TALK, GROUP_NONE };
 
@@ -297,7 +295,7 @@ static int set_help(struct run_opts *o, const struct opt *opt, const char *val)
 }
 
 #define NO_VIRTIO  "there are no virtio devices in this version"
-#define ONLY_ARM64 "only arm64 guests have it, and this lkvm runs x86-64 guests"
+#define ONLY_ARM64 "only arm64 guests have it"
 
 static const struct opt options[] = {
 	{ 'k', "kernel", "FILE", false, GROUP_MACHINE, set_kernel,
@@ -351,14 +349,14 @@ static const struct opt options[] = {
 	{ 'F', "flash", "", false, GROUP_NONE, NULL,
 	  "kernels are booted directly, without firmware, in this version" },
 	{ 0, "nested", NULL, false, GROUP_NONE, NULL,
-	  "nested virtualization is not in this version for x86-64 guests" },
+	  "nested virtualization is not in this version" },
 	{ 0, "pmu", NULL, false, GROUP_NONE, NULL, ONLY_ARM64 },
 	{ 0, "disable-mte", NULL, false, GROUP_NONE, NULL, ONLY_ARM64 },
 	{ 0, "vcpu-affinity", "", false, GROUP_NONE, NULL, "pinning vCPUs is not in this version" },
 	{ 0, "no-pvtime", NULL, false, GROUP_NONE, NULL, ONLY_ARM64 },
 	{ 0, "sve-max-vl", "", false, GROUP_NONE, NULL, ONLY_ARM64 },
 	{ 0, "dump-dtb", "", false, GROUP_NONE, NULL,
-	  "x86-64 guests are described by ACPI: see --dump-acpi" },
+	  "there is none: guests are described by ACPI, see --dump-acpi" },
 	{ 0, "irqchip", "", false, GROUP_NONE, NULL, ONLY_ARM64 },
 	{ 0, "e2h0", NULL, false, GROUP_NONE, NULL, ONLY_ARM64 },
 	{ 0, "counter-offset", "", false, GROUP_NONE, NULL, ONLY_ARM64 },
@@ -389,7 +387,8 @@ static int apply(struct run_opts *o, const struct opt *opt, const char *attached
 	const char *val = attached;
 
 	if (!opt->set)
-		return cli_fail(CLI_BAD_INPUT, "--%s: %s", opt->name, opt->help);
+		return cli_fail(CLI_BAD_INPUT, "--%s: %s (this lkvm runs %s guests)", opt->name,
+				opt->help, lkvm_guest_arch());
 	if (!opt->arg && val)
 		return cli_fail(CLI_BAD_INPUT, "--%s=%s: takes no value", opt->name, val);
 	if (opt->arg && !val && !opt->optional) {

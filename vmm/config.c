@@ -16,6 +16,11 @@ void lkvm_config_init(struct lkvm_config *cfg)
 	};
 }
 
+const char *lkvm_guest_arch(void)
+{
+	return arch_name;
+}
+
 void config_default_name(struct lkvm_config *cfg)
 {
 	if (!cfg->name[0])

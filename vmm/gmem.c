@@ -97,6 +97,15 @@ void gmem_fini(struct gmem *gm)
 	gm->n_regions = 0;
 }
 
+u64 gmem_ram_size(const struct gmem *gm)
+{
+	u64 size = 0;
+
+	for (unsigned int i = 0; i < gm->n_regions; i++)
+		size += gm->regions[i].size;
+	return size;
+}
+
 bool gmem_contains(const struct gmem *gm, u64 gpa, u64 len)
 {
 	return gmem_host(gm, gpa, len) != NULL;

@@ -6,6 +6,9 @@
  * which check the whole range before a byte moves. A double fetch of guest data
  * therefore cannot be written down by accident.
  *
+ * Regions are RAM and nothing else: e820, loaders and the search for room rely on it. What
+ * is mapped for a guest without being RAM (flash) will be a list of its own.
+ *
  * Regions are added while a machine is assembled and stay until gmem_fini(). All
  * accessors may be called from any thread; the guest runs beside them, so what
  * was read is a copy of one moment and never to be read again for the same decision.
@@ -43,6 +46,9 @@ int gmem_register(const struct gmem *gm, struct kvm *kvm, struct lkvm_error *err
 
 /* Give all memory back. Accepts a zeroed or half-built struct. The KVM VM must be closed before. */
 void gmem_fini(struct gmem *gm);
+
+/* Bytes of RAM in all. */
+u64 gmem_ram_size(const struct gmem *gm);
 
 /* True when all of [gpa, gpa + len) is RAM of one region. */
 bool gmem_contains(const struct gmem *gm, u64 gpa, u64 len);

@@ -30,17 +30,6 @@ static void wake_drain(struct loop_fd *lfd, u32 revents)
 	(void)revents;
 }
 
-bool loop_is_here(const struct loop *loop)
-{
-	struct loop *l = (struct loop *)loop;
-	bool here;
-
-	pthread_mutex_lock(&l->lock);
-	here = !l->running || pthread_equal(l->thread, pthread_self());
-	pthread_mutex_unlock(&l->lock);
-	return here;
-}
-
 /* With loop->lock held: the loop thread looks at its queues before it waits anyway. */
 static bool needs_wake(const struct loop *loop)
 {

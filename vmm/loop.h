@@ -7,8 +7,8 @@
  * forbidden; a manual loop, whose clock and events are driven by a test, has no thread.
  *
  * Any thread: loop_post(), loop_timer_set(), loop_stop(). Loop thread only (or while
- * nobody runs the loop): everything else. What was removed on the loop thread is never called
- * again, so an owner that removes its sources there may free itself afterwards.
+ * nobody runs the loop): everything else. A loop runs once. What was removed on the loop's own
+ * thread is never called again, so an owner that removes its sources there may free itself afterwards.
  */
 #ifndef LKVM_VMM_LOOP_H
 #define LKVM_VMM_LOOP_H
@@ -77,9 +77,6 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, u64 deadline);
  * goes. */
 void loop_work_cancel(struct loop *loop, struct loop_work *work);
 void loop_post(struct loop *loop, struct loop_work *work);
-
-/* True on the thread that runs the loop, or when nobody does. */
-bool loop_is_here(const struct loop *loop);
 
 /* Manual loops only: run everything that is due, without waiting; advance the clock, firing on the
  * way. */

@@ -7,8 +7,6 @@
 
 #include "vmm/cli.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
 static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
 
@@ -78,7 +76,8 @@ static int cmd_version(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	printf("lkvm %d.%d.%d\n", LKVM_VERSION_MAJOR, LKVM_VERSION_MINOR, LKVM_VERSION_PATCH);
+	printf("lkvm %d.%d.%d (%s guests)\n", LKVM_VERSION_MAJOR, LKVM_VERSION_MINOR,
+	       LKVM_VERSION_PATCH, lkvm_guest_arch());
 	return CLI_OK;
 }
 

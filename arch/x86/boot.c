@@ -44,15 +44,6 @@ static u64 to_mib(u64 bytes)
 	return bytes / MIB + !!(bytes % MIB);
 }
 
-static u64 ram_size(const struct gmem *gm)
-{
-	u64 size = 0;
-
-	for (unsigned int i = 0; i < gm->n_regions; i++)
-		size += gm->regions[i].size;
-	return size;
-}
-
 /* ---- the kernel ---- */
 
 static int plan_bzimage(struct plan *p, struct lkvm_error *err)
@@ -150,7 +141,7 @@ static int plan_check_memory(const struct plan *p, struct lkvm_error *err)
 		return err_input(
 			err, "kernel %s needs at least %llu MiB of memory; --mem gives %llu MiB",
 			p->kernel->path, (unsigned long long)to_mib(p->end),
-			(unsigned long long)(ram_size(p->gm) / MIB));
+			(unsigned long long)(gmem_ram_size(p->gm) / MIB));
 	return 0;
 }
 
@@ -189,7 +180,7 @@ static int plan_initrd(struct plan *p, struct lkvm_error *err)
 		return 0;
 	return err_input(err, fmt, p->initrd->path,
 			 (unsigned long long)(size / KIB + !!(size % KIB)),
-			 (unsigned long long)(ram_size(p->gm) / MIB),
+			 (unsigned long long)(gmem_ram_size(p->gm) / MIB),
 			 (unsigned long long)(largest / KIB));
 }
 
@@ -219,7 +210,7 @@ static int write_low(const struct plan *p, u64 gpa, const void *buf, size_t len,
 {
 	if (gmem_write(p->gm, gpa, buf, len))
 		return err_input(err, "--mem of %llu MiB is too little to boot a kernel",
-				 (unsigned long long)(ram_size(p->gm) / MIB));
+				 (unsigned long long)(gmem_ram_size(p->gm) / MIB));
 	return 0;
 }
 

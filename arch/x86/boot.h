@@ -2,7 +2,7 @@
  * boot.h - from files to a machine that is ready to enter its kernel (x86-64).
  *
  * Sources: Documentation/arch/x86/boot.rst and zero-page.rst (Linux boot protocol, 64-bit
- * entry), Documentation/arch/x86/x86_64/... and Xen's hvm/start_info.h text (PVH).
+ * entry) and Xen's docs/misc/pvh.pandoc (PVH).
  */
 #ifndef LKVM_ARCH_X86_BOOT_H
 #define LKVM_ARCH_X86_BOOT_H

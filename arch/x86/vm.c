@@ -8,6 +8,8 @@
 #include "linux-uapi/x86.h"
 #include "vmm/arch.h"
 
+const char arch_name[] = "x86-64";
+
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
 	struct cpu_topology topo;
