@@ -60,7 +60,7 @@ struct dev_env {
 	struct dev_gate *gate;
 	void (*event)(void *ctx, const struct dev *dev, enum dev_event event,
 		      u64 value); /* any thread */
-	u64 (*utc_ns)(void *ctx);	   /* UTC since 1970; NULL: the host's wall clock */
+	u64 (*utc_ns)(void *ctx); /* UTC since 1970; NULL: the host's wall clock */
 	void *ctx;
 };
 

@@ -29,8 +29,8 @@ struct irq_chip {
 
 struct irq_line {
 	struct irq_chip *chip; /* NULL: not connected, irq_set() does nothing */
-	u32 gsi;		/* below IRQ_MAX_GSI: dev_create() sees to it */
-	bool level; /* what this line contributes; under the device's lock */
+	u32 gsi;	       /* below IRQ_MAX_GSI: dev_create() sees to it */
+	bool level;	       /* what this line contributes; under the device's lock */
 };
 
 void irq_chip_init(struct irq_chip *chip, void (*set)(void *ctx, u32 gsi, bool level), void *ctx);

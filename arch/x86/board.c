@@ -128,10 +128,10 @@ static int add_dev(struct machine *m, const struct board_line *line, struct lkvm
 
 	for (size_t r = 0; r < DEV_MAX_RANGES && line->ports[r].len; r++)
 		f.slot.ranges[r] = (struct dev_range){ .bus = &m->ports,
-						     .base = line->ports[r].port,
-						     .len = line->ports[r].len,
-						     .sizes = line->ports[r].sizes,
-						     .tag = line->ports[r].tag };
+						       .base = line->ports[r].port,
+						       .len = line->ports[r].len,
+						       .sizes = line->ports[r].sizes,
+						       .tag = line->ports[r].tag };
 	if (line->irq) {
 		f.slot.irq_chip = &m->irq_chip;
 		f.slot.gsi = line->irq;

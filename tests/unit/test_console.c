@@ -117,8 +117,8 @@ static void bench_open(struct bench *b, const struct lkvm_console *cfg)
 	devtest_init(&b->t, 0);
 	if (console_create(&b->con, cfg, true, b->t.loop, &b->t.log, &bench_ops, b, &err))
 		fail_msg("%s", err.msg);
-	devtest_plug(&b->t, &(struct dev_slot){
-				    .cls = &counter_class, .name = "counter", .cfg = &b });
+	devtest_plug(&b->t,
+		     &(struct dev_slot){ .cls = &counter_class, .name = "counter", .cfg = &b });
 	console_start(b->con);
 	loop_manual_run(b->t.loop);
 }

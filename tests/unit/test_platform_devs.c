@@ -7,8 +7,81 @@
  */
 #include "tests/unit/devtest.h"
 
+#include <errno.h>
+
 #include "devices/acpi_pm.h"
 #include "devices/classes.h"
+
+/* ---- what all of them rely on ---- */
+
+static void an_interrupt_line_that_no_controller_has_is_refused(void **state)
+{
+	struct lkvm_error err = { 0 };
+	struct dev_slot slot = { .cls = &debug_exit_class, .name = "d" };
+	struct devtest t;
+
+	(void)state;
+	devtest_init(&t, 0);
+	slot.irq_chip = &t.chip;
+	slot.gsi = IRQ_MAX_GSI;
+	assert_int_equal(dev_create(&t.dev, &slot, &t.env, &err), -EINVAL);
+	assert_null(t.dev);
+	assert_string_not_equal(err.msg, "");
+	slot.gsi--;
+	assert_int_equal(dev_create(&t.dev, &slot, &t.env, &err), 0);
+	irq_set(&t.dev->irq, true);
+	assert_true(t.level[IRQ_MAX_GSI - 1]);
+	devtest_fini(&t);
+}
+
+static void the_bus_says_who_answered_and_when_nobody_did(void **state)
+{
+	struct devtest t;
+	struct dev *dev;
+
+	(void)state;
+	devtest_init(&t, 0);
+	devtest_plug(&t, &(struct dev_slot){ .cls = &debug_exit_class,
+					     .name = "d",
+					     .ranges = { { &t.ports, 0xf4, 4, BUS_SIZE_1, 0 } } });
+	dev = NULL;
+	assert_int_equal(bus_read(&t.ports, 0xf4, 1, &dev), 0);
+	assert_ptr_equal(dev, t.dev);
+	assert_int_equal(bus_read(&t.ports, 0xf4, 2, &dev), 0xffff);
+	assert_null(dev);
+	bus_write(&t.ports, 0xf5, 1, 0, &dev);
+	assert_ptr_equal(dev, t.dev);
+	bus_write(&t.ports, 0xf8, 1, 0, &dev);
+	assert_null(dev);
+	devtest_fini(&t);
+}
+
+static void a_device_lives_on_the_loop_of_its_slot(void **state)
+{
+	struct loop *own;
+	struct devtest t;
+
+	(void)state;
+	devtest_init(&t, 0);
+	assert_int_equal(loop_create(&own, LOOP_MANUAL, NULL), 0);
+	devtest_plug(&t, &(struct dev_slot){
+				 .cls = &acpi_pm_class,
+				 .name = "acpi-pm",
+				 .ranges = { { &t.ports, 0x600, ACPI_PM_LEN, BUS_SIZE_ANY, 0 } },
+				 .loop = own });
+	devtest_out(&t, 0x600 + ACPI_PM1_EVT + ACPI_PM1_EVT_LEN / 2, 2, 1);
+	assert_false(devtest_timer_armed(&t));
+	devtest_advance(&t, 2000 * NSEC_PER_SEC); /* the timer's carry comes every 600 s */
+	assert_int_equal(devtest_in(&t, 0x600 + ACPI_PM_TMR, 4), 0);
+	assert_false(devtest_irq(&t));
+	loop_manual_advance(own, 1000 * NSEC_PER_SEC);
+	assert_true(devtest_irq(&t));
+	dev_destroy(t.dev);
+	t.dev = NULL;
+	assert_null(own->timers);
+	loop_destroy(own);
+	devtest_fini(&t);
+}
 
 /* ---- i8042 ---- */
 
@@ -757,6 +830,9 @@ static void rtc_switches_its_timer_off_when_destroyed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_interrupt_line_that_no_controller_has_is_refused),
+		cmocka_unit_test(the_bus_says_who_answered_and_when_nobody_did),
+		cmocka_unit_test(a_device_lives_on_the_loop_of_its_slot),
 		cmocka_unit_test(i8042_resets_on_any_pulse_of_the_reset_line),
 		cmocka_unit_test(i8042_resets_when_the_output_port_drops_the_reset_line),
 		cmocka_unit_test(i8042_is_never_busy_and_never_has_data),

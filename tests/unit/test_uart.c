@@ -7,6 +7,7 @@
  */
 #include "tests/unit/devtest.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -755,6 +756,30 @@ static void the_console_keeps_input_over_a_restart_of_the_machine(void **state)
 	bench_close(&b);
 }
 
+static void a_port_that_finds_no_room_on_the_bus_lets_go_of_its_console(void **state)
+{
+	struct lkvm_error err = { 0 };
+	struct bench b;
+	struct dev *dev;
+
+	(void)state;
+	bench_open(&b);
+	assert_int_equal(dev_create(&dev,
+				    &(struct dev_slot){
+					    .cls = &uart16550_class,
+					    .name = "serial1",
+					    .ranges = { { &b.t.ports, COM1 - 8, 8, BUS_SIZE_1, 0 },
+							{ &b.t.ports, COM1, 8, BUS_SIZE_1, 0 } },
+					    .cfg = &(struct uart16550_cfg){ .console = b.con },
+				    },
+				    &b.t.env, &err),
+			 -EEXIST);
+	assert_null(dev);
+	type(&b, "abc"); /* is told to nobody: the memory of that port is gone */
+	assert_int_equal(bus_read(&b.t.ports, COM1 - 8, 1, NULL), 0xff);
+	bench_close(&b);
+}
+
 static void a_port_without_a_console_swallows_output_and_has_no_input(void **state)
 {
 	struct bench b;
@@ -801,6 +826,7 @@ int main(void)
 		cmocka_unit_test(waiting_for_a_busy_transmitter_is_not_polling_for_input),
 		cmocka_unit_test(a_driver_that_drops_rts_gets_no_more_until_it_raises_it),
 		cmocka_unit_test(the_console_keeps_input_over_a_restart_of_the_machine),
+		cmocka_unit_test(a_port_that_finds_no_room_on_the_bus_lets_go_of_its_console),
 		cmocka_unit_test(a_port_without_a_console_swallows_output_and_has_no_input),
 	};
 
