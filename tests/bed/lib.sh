@@ -66,6 +66,30 @@ busybox_dir() {
 	echo "$cache/$deb_arch/busybox"
 }
 
+# Before QEMU 10 an emulated CPU with SVM loses interrupts of nested guests now and then, and beds
+# hang. Where the system's QEMU is older, fetch brings the one of this release's backports
+qemu_is_old() {
+	case $("$qemu" --version) in
+	*" version "[0-9].*) return 0 ;;
+	esac
+	return 1
+}
+
+qemu_dir() {
+	echo "$cache/$(dpkg --print-architecture)/qemu"
+}
+
+# choose_qemu: sets qemu, and adds to the array qemu_machine where its files are. QEMU=PROGRAM
+# in the environment decides alone
+choose_qemu() {
+	if [ -n "${QEMU-}" ]; then
+		qemu=$QEMU
+	elif qemu_is_old && [ -d "$(qemu_dir)" ]; then
+		qemu=$(qemu_dir)/usr/bin/${qemu##*/}
+		qemu_machine+=(-L "$(qemu_dir)/usr/share/qemu" -L /usr/share/seabios)
+	fi
+}
+
 # stage_base DIR MAIN: an initramfs tree with busybox, the common init and guest/MAIN
 stage_base() {
 	mkdir -p "$1"/{bin,dev,proc,sys,tmp,run,etc,modules}
