@@ -24,6 +24,9 @@
  * A machine may be driven from any thread and its functions may be called
  * concurrently, but lkvm_vm_destroy() must be the last call. From its own callbacks only
  * lkvm_vm_stop(), lkvm_vm_state() and lkvm_vm_console_write() may be called.
+ *
+ * vCPU threads are interrupted by SIGURG, sent to those threads alone and blocked there: an
+ * embedder may use it for itself, but one that is sent to the whole process may be lost.
  */
 #ifndef LKVM_H
 #define LKVM_H
@@ -69,7 +72,11 @@ enum lkvm_log_level {
 	LKVM_LOG_DEBUG,
 };
 
-/* One message, no newline, valid during the call only. Called from any thread of the machine. */
+/*
+ * One message, no newline, valid during the call only. Called from any thread of the machine,
+ * possibly with its locks held: it must not block, and of the library may call only what
+ * callbacks may (see above).
+ */
 typedef void (*lkvm_log_fn)(void *ctx, enum lkvm_log_level level, const char *msg);
 
 /* ---- configuration ------------------------------------------------------------------- */

@@ -30,7 +30,7 @@ bool tty_is_ours(void)
 void tty_restore(void)
 {
 	if (raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	raw = 0;
 }
 

@@ -9,27 +9,35 @@
 
 #include "vmm/cli.h"
 
+/*
+ * Called on threads the guest depends on: a reader of standard error that does not read
+ * must not stop them, nor the deadlines. What cannot be written at once is dropped.
+ */
 static void on_log(void *ctx, enum lkvm_log_level level, const char *msg)
 {
 	static const char *const names[] = { "error", "warning", "info", "debug" };
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char line[640];
+	int n = snprintf(line, sizeof(line), "lkvm: %s: %s%s\n", names[level], msg,
+			 tty_is_raw() ? "\r" : "");
 
 	(void)ctx;
-	fprintf(stderr, "lkvm: %s: %s%s\n", names[level], msg, tty_is_raw() ? "\r" : "");
+	if (n > 0 && poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT))
+		n = (int)write(STDERR_FILENO, line,
+			       (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 
 /* The signals that ask lkvm to end (and the one after which a terminal must be made raw again). */
-static int catch_signals(void)
+static int catch_signals(sigset_t *set)
 {
-	sigset_t set;
-
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCONT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGCONT);
+	sigprocmask(SIG_BLOCK, set, NULL);
+	return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /*
@@ -80,7 +88,8 @@ static int run(struct run_opts *opts)
 {
 	struct lkvm_error err = { 0 };
 	struct lkvm_vm *vm = NULL;
-	int signals = catch_signals();
+	sigset_t set;
+	int signals = catch_signals(&set);
 	int status;
 
 	if (tty_is_ours() && opts->cfg.console.in_fd == STDIN_FILENO)
@@ -96,9 +105,11 @@ static int run(struct run_opts *opts)
 		goto failed;
 	if (!wait_for_end(vm, signals)) {
 		tty_restore();
-		_exit(cli_fail(CLI_USER, "ended at once; console output may be lost"));
+		_exit(CLI_USER);
 	}
 	tty_restore();
+	/* From here on nobody reads them: a report that cannot be written must not need SIGKILL. */
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	status = say_how_it_ended(opts, vm);
 	if (!report_write(&opts->report, &opts->cfg, vm, NULL))
 		status = cli_fail(CLI_HOST_ERROR, "--report %s: cannot be written",
@@ -108,6 +119,7 @@ static int run(struct run_opts *opts)
 	return status;
 failed:
 	tty_restore();
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	lkvm_vm_destroy(vm);
 	close(signals);
 	status = cli_error_status(&err);

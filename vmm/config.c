@@ -6,6 +6,8 @@
 
 #include "vmm/arch.h"
 
+#define MAX_TIMEOUT_NS (1000000000 * NSEC_PER_SEC) /* keeps sums with the clock from wrapping */
+
 void lkvm_config_init(struct lkvm_config *cfg)
 {
 	*cfg = (struct lkvm_config){
@@ -87,6 +89,9 @@ int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 				 (unsigned long long)cfg->mem_size);
 	if (!cfg->kernel[0])
 		return err_input(err, "--kernel: a kernel file is needed");
+	if (cfg->timeout_ns > MAX_TIMEOUT_NS || cfg->idle_timeout_ns > MAX_TIMEOUT_NS)
+		return err_input(err, "--timeout, --idle-timeout: at most %llu s",
+				 (unsigned long long)(MAX_TIMEOUT_NS / NSEC_PER_SEC));
 	if (cfg->boot > LKVM_BOOT_PVH)
 		return err_input(err, "boot protocol %d is unknown", (int)cfg->boot);
 	if (cfg->on_reboot > LKVM_ON_REBOOT_RESTART)

@@ -319,10 +319,13 @@ int elf_load(const struct image *img, const struct elf_kernel *elf, const struct
 
 /* ---- symbols ---- */
 
-struct candidate {
-	GElf_Sym sym;
-	const char *name; /* libelf's */
-};
+/*
+ * The symbol table is read here in pieces of fixed size, not through elf_getdata(): that
+ * would allocate what the file says, once for each section header that claims to be one.
+ */
+#define SYM_CHUNK    1024	/* symbols read at a time */
+#define SYM_MAX	     (4u << 20) /* symbols looked at; Linux has some 200 thousand */
+#define SYM_NAME_MAX 128	/* bytes */
 
 /*
  * True when @sym is code that covers @addr. Assembly labels often have no size;
@@ -351,60 +354,85 @@ static bool sym_better(const GElf_Sym *a, const GElf_Sym *b)
 	return GELF_ST_TYPE(a->st_info) == STT_FUNC && GELF_ST_TYPE(b->st_info) != STT_FUNC;
 }
 
-/* libelf would unpack a compressed string table, and allocate what the file says for it. */
-static bool symtab_sane(Elf *e, const GElf_Shdr *sh)
+/* The symbol table (the gABI allows one) and its strings; false when there is none to use. */
+static bool find_symtab(const struct image *img, Elf *e, GElf_Shdr *sym, GElf_Shdr *str)
 {
-	GElf_Shdr str;
-
-	return sh->sh_type == SHT_SYMTAB && sh->sh_entsize == sizeof(Elf64_Sym) &&
-	       !(sh->sh_flags & SHF_COMPRESSED) && gelf_getshdr(elf_getscn(e, sh->sh_link), &str) &&
-	       str.sh_type == SHT_STRTAB && !(str.sh_flags & SHF_COMPRESSED);
-}
-
-static bool symtab_search(Elf *e, Elf_Scn *scn, const GElf_Shdr *sh, u64 addr,
-			  struct candidate *best)
-{
-	Elf_Data *data = elf_getdata(scn, NULL);
-	bool any = false;
-	GElf_Sym sym;
-
-	for (int i = 0; data && i < INT32_MAX && gelf_getsym(data, i, &sym); i++) {
-		const char *name;
-
-		any = true;
-		if (!sym_covers(e, &sym, addr) || (best->name && !sym_better(&sym, &best->sym)))
-			continue;
-		name = elf_strptr(e, sh->sh_link, sym.st_name);
-		if (name && *name)
-			*best = (struct candidate){ .sym = sym, .name = name };
-	}
-	return any;
-}
-
-static int symbol_search(Elf *e, u64 addr, char *buf, size_t size)
-{
-	struct candidate best = { .name = NULL };
 	Elf_Scn *scn = NULL;
-	bool any = false;
 
 	while ((scn = elf_nextscn(e, scn))) {
-		GElf_Shdr sh;
+		if (gelf_getshdr(scn, sym) && sym->sh_type == SHT_SYMTAB)
+			break;
+	}
+	return scn && sym->sh_entsize == sizeof(Elf64_Sym) && !(sym->sh_flags & SHF_COMPRESSED) &&
+	       range_fits(sym->sh_offset, sym->sh_size, img->size) &&
+	       gelf_getshdr(elf_getscn(e, sym->sh_link), str) && str->sh_type == SHT_STRTAB &&
+	       !(str->sh_flags & SHF_COMPRESSED) &&
+	       range_fits(str->sh_offset, str->sh_size, img->size);
+}
 
-		if (gelf_getshdr(scn, &sh) && symtab_sane(e, &sh))
-			any |= symtab_search(e, scn, &sh, addr, &best);
+/* The best symbol for @addr into @best; false when none covers it, or the file is short. */
+static bool search_symbols(const struct image *img, Elf *e, const GElf_Shdr *symtab, u64 addr,
+			   GElf_Sym *best)
+{
+	u64 n = min_u64(symtab->sh_size / sizeof(Elf64_Sym), SYM_MAX), len;
+	Elf64_Sym chunk[SYM_CHUNK];
+	bool found = false;
+
+	for (u64 i = 0; i < n; i += len) {
+		len = min_u64(n - i, SYM_CHUNK);
+		if (image_read(img, symtab->sh_offset + i * sizeof(chunk[0]), chunk,
+			       len * sizeof(chunk[0]), NULL))
+			return false;
+		for (u64 k = 0; k < len; k++) {
+			/* GElf_Sym is Elf64_Sym by definition; this file's is the host's byte order
+			 */
+			const GElf_Sym *sym = &chunk[k];
+
+			if (sym->st_name && sym_covers(e, sym, addr) &&
+			    (!found || sym_better(sym, best))) {
+				*best = *sym;
+				found = true;
+			}
+		}
 	}
-	if (!best.name) {
-		snprintf(buf, size, "%s",
-			 any ? "no function of the kernel covers this address"
-			     : "the kernel has no symbols");
-		return -ENOENT;
-	}
-	snprintf(buf, size, "%.128s+0x%llx", best.name,
-		 (unsigned long long)(addr - best.sym.st_value));
-	/* the name comes from a file and goes to terminals and reports */
-	for (char *p = buf; *p; p++)
+	return found;
+}
+
+static bool read_name(const struct image *img, const GElf_Shdr *strtab, u32 off,
+		      char name[SYM_NAME_MAX])
+{
+	u64 len = SYM_NAME_MAX - 1;
+
+	if (off >= strtab->sh_size)
+		return false;
+	len = min_u64(len, strtab->sh_size - off);
+	memset(name, 0, SYM_NAME_MAX);
+	if (image_read(img, strtab->sh_offset + off, name, len, NULL))
+		return false;
+	/* it comes from a file and goes to terminals and reports */
+	for (char *p = name; *p; p++) {
 		if (*p <= ' ' || *p > '~')
 			*p = '?';
+	}
+	return name[0];
+}
+
+static int symbol_search(const struct image *img, Elf *e, u64 addr, char *buf, size_t size)
+{
+	GElf_Shdr symtab, strtab;
+	char name[SYM_NAME_MAX];
+	GElf_Sym best;
+
+	if (!find_symtab(img, e, &symtab, &strtab)) {
+		snprintf(buf, size, "the kernel has no symbols");
+		return -ENOENT;
+	}
+	if (!search_symbols(img, e, &symtab, addr, &best) ||
+	    !read_name(img, &strtab, best.st_name, name)) {
+		snprintf(buf, size, "no function of the kernel covers this address");
+		return -ENOENT;
+	}
+	snprintf(buf, size, "%s+0x%llx", name, (unsigned long long)(addr - best.st_value));
 	return 0;
 }
 
@@ -418,7 +446,7 @@ int elf_symbol(const struct image *img, u64 addr, char *buf, size_t size)
 		snprintf(buf, size, "the kernel is not an ELF file with symbols");
 		return -ENOENT;
 	}
-	ret = symbol_search(e, addr, buf, size);
+	ret = symbol_search(img, e, addr, buf, size);
 	elf_end(e);
 	return ret;
 }

@@ -87,6 +87,11 @@ int kvm_open(struct kvm_host *host, const struct kvm_backend *be, struct lkvm_er
 		return ret;
 	}
 	host->run_size = (size_t)ret;
+	if (host->run_size < sizeof(struct kvm_run)) {
+		kvm_close(host);
+		return err_host(err, EPROTO, "%s maps %zu bytes for a vCPU, too few", be->path,
+				host->run_size);
+	}
 	return 0;
 }
 

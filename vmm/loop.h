@@ -7,8 +7,9 @@
  * forbidden; a manual loop, whose clock and events are driven by a test, has no thread.
  *
  * Any thread: loop_post(), loop_timer_set(), loop_stop(). Loop thread only (or while
- * nobody runs the loop): everything else. A loop runs once. What was removed on the loop's own
- * thread is never called again, so an owner that removes its sources there may free itself afterwards.
+ * nobody runs the loop): everything else. A loop runs once. What was removed on
+ * the loop's own thread is never called again, so an owner that removes its sources there may
+ * free itself afterwards.
  */
 #ifndef LKVM_VMM_LOOP_H
 #define LKVM_VMM_LOOP_H

@@ -26,7 +26,9 @@ static void on_dev_event(void *ctx, const struct dev *dev, enum dev_event event,
 			    (unsigned long long)value);
 		break;
 	case DEV_EVENT_PANIC:
-		m->env->panic(m->env->ctx);
+		/* of a machine that has ended it is too late, and the next one is innocent */
+		if (!atomic_load(&m->ended))
+			m->env->panic(m->env->ctx);
 		break;
 	}
 }

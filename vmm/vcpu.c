@@ -11,8 +11,12 @@
 #include "vmm/machine.h"
 #include "vmm/thread.h"
 
-/* Blocked in every thread, so it never reaches a handler or the default action. */
-#define KICK_SIGNAL SIGRTMIN
+/*
+ * Blocked in every thread, so it never reaches a handler or the default action. A standard
+ * signal: unlike a real-time one it can always be sent, even when the user's queue of
+ * signals (RLIMIT_SIGPENDING) is full.
+ */
+#define KICK_SIGNAL SIGURG
 
 #define KERNEL_SIGSET_SIZE 8 /* bytes; bit n-1 is signal n */
 
@@ -90,10 +94,12 @@ void vcpu_note_exit(struct vcpu *vcpu, u32 reason, unsigned int size, bool write
 /* Nothing of the guest goes on before the device it overran does, not even after a pause. */
 static void wait_if_throttled(struct vcpu *vcpu, struct dev *dev)
 {
+	vcpu->throttled_by = NULL;
 	if (dev && atomic_load_explicit(&dev->throttled, memory_order_relaxed)) {
 		dev_throttle_wait(dev, &vcpu->interrupt);
 		/* still so when the wait was interrupted: it is taken up again after that */
-		vcpu->throttled_by = atomic_load(&dev->throttled) ? dev : NULL;
+		if (atomic_load(&dev->throttled))
+			vcpu->throttled_by = dev;
 	}
 }
 
@@ -195,9 +201,17 @@ static enum vcpu_action handle_run_error(struct vcpu *vcpu, int code)
 	if (code == EINTR)
 		return VCPU_CONTINUE;
 	vcpu_note_exit(vcpu, KVM_EXIT_UNKNOWN, 0, false, (u64)code, 0);
-	/* EAGAIN: a CPU that waited to be started was. EFAULT: guest memory could not be reached.
+	/*
+	 * A CPU that waits to be started was woken, if only by an NMI that it may not take yet:
+	 * then KVM says so at once, every time, and nothing but patience is called for.
 	 */
-	if (code == EAGAIN || code == EFAULT) {
+	if (code == EAGAIN) {
+		if (++vcpu->n_stuck > VCPU_MAX_STUCK)
+			nanosleep(&(struct timespec){ .tv_nsec = NSEC_PER_MSEC }, NULL);
+		return VCPU_CONTINUE;
+	}
+	/* Guest memory could not be reached. */
+	if (code == EFAULT) {
 		if (++vcpu->n_stuck < VCPU_MAX_STUCK)
 			return VCPU_CONTINUE;
 		machine_end(m, LKVM_CAUSE_INTERNAL_ERROR, (u64)code,

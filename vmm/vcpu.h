@@ -19,7 +19,7 @@ struct dev;
 struct kvm_run;
 struct machine;
 
-/* KVM_RUN failing this often in a row, with no exit in between, is a guest that cannot go on. */
+/* KVM_RUN failing with EFAULT this often in a row, with no exit between, is no progress. */
 #define VCPU_MAX_STUCK 64
 
 enum vcpu_action {

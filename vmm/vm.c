@@ -229,10 +229,13 @@ static void on_drained(void *ctx)
 	u64 one = 1;
 	ssize_t n;
 
-	/* The descriptor first: whoever finds the state STOPPED finds it readable too. */
+	/* Under one hold of the lock: nobody sees the one without the other. */
+	pthread_mutex_lock(&vm->lock);
+	vm->state = LKVM_STATE_STOPPED;
 	n = write(vm->stopped_fd, &one, sizeof(one));
 	(void)n;
-	set_state(vm, LKVM_STATE_STOPPED);
+	pthread_cond_broadcast(&vm->cond);
+	pthread_mutex_unlock(&vm->lock);
 	loop_stop(vm->loop);
 }
 
@@ -311,10 +314,18 @@ static void on_timeout(struct loop_timer *timer)
 	note_end(vm, LKVM_CAUSE_TIMEOUT, 0, detail);
 }
 
+/* How long ago @since was; what happens after the clock was read happened just now. */
+static u64 elapsed(u64 since)
+{
+	u64 now = clock_ns();
+
+	return now > since ? now - since : 0;
+}
+
 static void on_idle(struct loop_timer *timer)
 {
 	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, idle);
-	u64 now = clock_ns(), quiet_since;
+	u64 limit = vm->cfg.idle_timeout_ns, quiet_since, quiet;
 	struct console_stats stats;
 	char detail[80];
 
@@ -323,14 +334,15 @@ static void on_idle(struct loop_timer *timer)
 	quiet_since = max_u64(stats.last_byte_ns, vm->phase_ns[LKVM_PHASE_FIRST_RUN]);
 	/* A paused guest cannot speak. */
 	if (vm->state == LKVM_STATE_PAUSED || !quiet_since)
-		quiet_since = now;
+		quiet_since = clock_ns();
 	pthread_mutex_unlock(&vm->lock);
-	if (now - quiet_since < vm->cfg.idle_timeout_ns) {
-		loop_timer_set(vm->loop, timer, quiet_since + vm->cfg.idle_timeout_ns);
+	quiet = elapsed(quiet_since);
+	if (quiet < limit) {
+		loop_timer_set(vm->loop, timer, clock_ns() + (limit - quiet));
 		return;
 	}
 	snprintf(detail, sizeof(detail), "no console output for %.3f s",
-		 (double)vm->cfg.idle_timeout_ns / (double)NSEC_PER_SEC);
+		 (double)limit / (double)NSEC_PER_SEC);
 	note_end(vm, LKVM_CAUSE_IDLE_TIMEOUT, 0, detail);
 }
 
@@ -339,17 +351,24 @@ static void on_panic_tick(struct loop_timer *timer)
 {
 	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, panic_tick);
 	u64 quiet = vm->panic_over ? PANIC_OVER_NS : PANIC_QUIET_NS;
-	char detail[192];
-	u64 now = clock_ns();
 	struct console_stats stats;
+	char detail[192];
+	bool go_on;
 
 	console_get_stats(vm->console, &stats);
+	pthread_mutex_lock(&vm->lock);
+	/* It cannot while it is paused: its time begins anew. */
+	if (vm->state == LKVM_STATE_PAUSED)
+		vm->panic_ns = clock_ns();
+	go_on = elapsed(vm->panic_ns) < PANIC_LIMIT_NS &&
+		elapsed(max_u64(stats.last_byte_ns, vm->panic_ns)) < quiet;
+	pthread_mutex_unlock(&vm->lock);
+	if (go_on) {
+		loop_timer_set(vm->loop, timer, clock_ns() + PANIC_TICK_NS);
+		return;
+	}
 	panic_detail(vm, detail, sizeof(detail));
-	if (now - vm->panic_ns < PANIC_LIMIT_NS &&
-	    now - max_u64(stats.last_byte_ns, vm->panic_ns) < quiet)
-		loop_timer_set(vm->loop, timer, now + PANIC_TICK_NS);
-	else
-		note_end(vm, LKVM_CAUSE_PANIC, 0, detail);
+	note_end(vm, LKVM_CAUSE_PANIC, 0, detail);
 }
 
 static void on_panic(struct loop_work *work)
@@ -495,6 +514,8 @@ int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cf
 		lkvm_vm_destroy(vm);
 		return ret;
 	}
+	/* Asked for once, not at every restart. */
+	vm->cfg.dump_acpi[0] = 0;
 	*out = vm;
 	return 0;
 }

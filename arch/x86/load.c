@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/x86/acpi.h"
@@ -12,16 +13,22 @@
 #include "arch/x86/machine.h"
 #include "vmm/arch.h"
 
+/* Truncated once it is known to be a file: opening a pipe must not wait for its reader. */
 static int dump(const char *path, const u8 *data, size_t len, struct lkvm_error *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+	struct stat st;
 	int code = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		return err_input(err, "--dump-acpi %s: cannot be written: %s", path,
 				 err_text(errno));
-	n = write(fd, data, len);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_input(err, "--dump-acpi %s: not a regular file", path);
+	}
+	n = ftruncate(fd, 0) ? -1 : write(fd, data, len);
 	if (n != (ssize_t)len)
 		code = n < 0 ? errno : ENOSPC;
 	if (close(fd) && !code)

@@ -61,7 +61,7 @@ static int check_address_bits(struct machine *m, struct lkvm_error *err)
 	const struct kvm_cpuid2 *cpuid = m->arch->supported;
 	unsigned int bits = 36;
 
-	for (u32 i = 0; i < cpuid->nent; i++) {
+	for (u32 i = 0; i < cpuid->nent && i < CPUID_MAX_ENTRIES; i++) {
 		if (cpuid->entries[i].function == 0x80000008)
 			bits = cpuid->entries[i].eax & 0xff;
 	}

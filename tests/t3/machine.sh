@@ -50,6 +50,10 @@ for cpus in 1 2 8 255; do
 done
 guest smp -c 6,sockets=2,cores=3 -p "cpus=6" --timeout 60
 is "with gaps between their APIC ids" 0 'out:smp: 6 processors, highest APIC id 6'
+guest nmi -c 2 -p "n=3" --timeout 60
+is "an NMI to a processor that was not started does no harm" 0 'out:nmi: still here'
+guest nmi -c 2 -p "sipi=1 n=100" --timeout 60
+is "nor do start-up IPIs without INIT" 0 'out:nmi: still here'
 guest smp.pvh -c 2 -p "cpus=2" --timeout 60
 is "and so they do after PVH" 0 'out:smp: 2 processors'
 guest smp -c 2 -p "cpus=2 x2apic=1" --timeout 60

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,6 +152,24 @@ static void a_guest_that_never_exits_is_paused_stopped_and_destroyed(void **stat
 	}
 }
 
+static void a_vcpu_is_stopped_when_no_signal_can_be_queued(void **state)
+{
+	static struct guest g;
+	struct rlimit none, before;
+
+	(void)state;
+	start(&g, "spin", "");
+	nap(20);
+	assert_int_equal(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+	assert_int_equal(lkvm_vm_pause(g.vm), 0);
+	assert_int_equal(lkvm_vm_resume(g.vm), 0);
+	lkvm_vm_stop(g.vm);
+	assert_int_equal(end(&g), LKVM_CAUSE_USER);
+	setrlimit(RLIMIT_SIGPENDING, &before);
+}
+
 static void input_and_output_by_function(void **state)
 {
 	static struct guest g;
@@ -169,6 +188,7 @@ int main(void)
 		cmocka_unit_test(many_machines_run_at_once),
 		cmocka_unit_test(a_paused_guest_stands_still_and_goes_on),
 		cmocka_unit_test(a_guest_that_never_exits_is_paused_stopped_and_destroyed),
+		cmocka_unit_test(a_vcpu_is_stopped_when_no_signal_can_be_queued),
 		cmocka_unit_test(input_and_output_by_function),
 	};
 

@@ -95,7 +95,6 @@ static void errors_of_kvm_have_their_statuses(void **state)
 	static const struct fake_step entry[] = { FAKE_FAIL_ENTRY(0x80000021) };
 	static const struct fake_step unknown[] = { FAKE_EXIT(77) };
 	static const struct fake_step stuck[] = { FAKE_MEMFAULT(0xd0000000), FAKE_REPEAT(0, 0) };
-	static const struct fake_step again[] = { FAKE_ERRNO(EAGAIN), FAKE_REPEAT(0, 0) };
 	static const struct fake_step broken[] = { FAKE_ERRNO(EIO) };
 	static const struct {
 		const struct fake_step *steps;
@@ -108,7 +107,6 @@ static void errors_of_kvm_have_their_statuses(void **state)
 		{ internal, 1, LKVM_CAUSE_INTERNAL_ERROR, 115, true },
 		{ unknown, 1, LKVM_CAUSE_INTERNAL_ERROR, 115, true },
 		{ stuck, 2, LKVM_CAUSE_INTERNAL_ERROR, 115, true },
-		{ again, 2, LKVM_CAUSE_INTERNAL_ERROR, 115, true },
 		{ entry, 1, LKVM_CAUSE_ENTRY_FAILED, 116, true },
 		{ broken, 1, LKVM_CAUSE_HOST_ERROR, 125, false },
 	};
@@ -136,8 +134,9 @@ static void errors_of_kvm_have_their_statuses(void **state)
 
 static void a_few_failing_runs_are_no_end(void **state)
 {
-	static const struct fake_step steps[] = { FAKE_ERRNO(EAGAIN), FAKE_REPEAT(0, 30),
+	static const struct fake_step steps[] = { FAKE_ERRNO(EFAULT), FAKE_REPEAT(0, 30),
 						  FAKE_OUT(0x80, 1, 0), FAKE_REPEAT(0, 10),
+						  FAKE_ERRNO(EAGAIN),	FAKE_REPEAT(4, 100),
 						  FAKE_OUT(0x604, 2, 0x3400) };
 	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);
 
