@@ -79,7 +79,7 @@ $(B)/flags: FORCE
 	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIB_SRCS) $(CLI_SRCS)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-.PRECIOUS: build/%.o
+.PRECIOUS: $(B)/%.o
 $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)

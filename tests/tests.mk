@@ -36,6 +36,7 @@ $(TB)/lkvm-fake: $(CLI_OBJS) $(filter-out %/kvm_linux.o,$(LIB_OBJS)) $(FAKE_OBJS
 
 # ---- guests of our own -------------------------------------------------------------------
 
+.PRECIOUS: $(TB)/guests/%.o
 -include tests/guests/$(ARCH)/guests.mk
 
 # ---- running -----------------------------------------------------------------------------

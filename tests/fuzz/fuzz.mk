@@ -12,6 +12,7 @@ FUZZ_SAN := address,undefined
 FUZZ_CFLAGS := $(filter-out -O2 $(SANFLAGS),$(ALL_CFLAGS)) -O1 -g -fno-sanitize-recover=all \
 	-Wno-missing-prototypes -Itests
 
+.PRECIOUS: $(FB)/%.o
 $(FB)/%.o: %.c
 	$(call say,CLANG,$<)
 	@mkdir -p $(@D)
