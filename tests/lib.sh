@@ -64,7 +64,7 @@ verdict() {
 	echo "# $2"
 	# What may be binary is shown in part only, and never as TAP
 	for f in err out; do
-		tail -n 20 "$T/$f" | tr -cd '[:print:]\n\t' | cut -c 1-200 | sed "s/^/# $f: /"
+		tail -n 20 "$T/$f" | tr -cd '\11\12\40-\176' | cut -c 1-200 | sed "s/^/# $f: /"
 	done
 }
 

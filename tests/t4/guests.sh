@@ -12,4 +12,4 @@ files=(-f "$lib:lib/${lib##*/}")
 for program in unit/test_fakekvm t3/test_api; do
 	files+=(-f "${LKVM_BUILD:-build/x86}/tests/$program:build/x86/tests/$program")
 done
-exec tests/t4/in-bed -t 1500 "${files[@]}" -- sh tests/t4/guests.inside
+exec tests/t4/in-bed "${files[@]}" -- sh tests/t4/guests.inside

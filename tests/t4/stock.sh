@@ -11,7 +11,11 @@ cd "$(dirname "$0")/../.."
 load_arch x86
 tests/bed/fetch -q x86
 files=${LKVM_BUILD:-build/x86}/tests/t4
+lib=$(realpath "$(dirname "${LKVM:-./lkvm}")/liblkvm.so")
 tests/bed/initramfs "$files/initrd"
+# shellcheck disable=SC2016 # the guest expands it
+tests/bed/initramfs -s 'echo hello from number $$' "$files/hello"
 tests/extract-vmlinux "$(kernel_dir)/vmlinuz" "$files/vmlinux"
-exec tests/t4/in-bed -t 1500 -f "$(kernel_dir)/vmlinuz:vmlinuz" -f "$files/vmlinux:vmlinux" \
-	-f "$files/initrd:initrd" -- sh tests/t4/stock.inside
+exec tests/t4/in-bed -f "$(kernel_dir)/vmlinuz:vmlinuz" -f "$files/vmlinux:vmlinux" \
+	-f "$files/initrd:initrd" -f "$files/hello:hello" -f "$lib:lib/${lib##*/}" \
+	-f "${LKVM_BUILD:-build/x86}/docs/examples/two_vms:build/x86/docs/examples/two_vms" -- sh tests/t4/stock.inside

@@ -2,10 +2,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the scripts that source it
 
 deb_arch=amd64                         # Debian's name of the architecture
-kernel_package=linux-image-cloud-amd64 # small, and what cloud machines run
+kernel_package="linux-image-cloud-amd64" # small, and what cloud machines run
 console=ttyS0
 kvm_modules=(kvm_amd)
-qemu=qemu-system-x86_64
+qemu="qemu-system-x86_64"
 qemu_packages="qemu-system-x86 qemu-system-data qemu-system-common"
 
 # The CPU "max" has SVM and nested paging, all that kvm_amd asks for. One thread per CPU: sharing
