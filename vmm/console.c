@@ -430,13 +430,13 @@ bool console_put(struct console *con, u8 byte)
 	struct console_stats *st = &con->stats;
 	bool first = false, full = false, post;
 	struct ring *r = &con->out_ring;
-	u64 now = clock_ns();
+	u64 now = clock_coarse_ns();
 
 	pthread_mutex_lock(&con->lock);
 	st->bytes_out++;
 	st->last_byte_ns = now;
 	if (!st->first_byte_ns)
-		st->first_byte_ns = now;
+		st->first_byte_ns = clock_ns();
 	post = out_scan(con, byte);
 	if (con->out_alive && r->len < r->size) {
 		first = !r->len;

@@ -38,7 +38,7 @@ struct console_stats {
 	u64 bytes_out;	   /* taken from the guest */
 	u64 bytes_lost;	   /* of these, given up because the host side failed */
 	u64 first_byte_ns; /* clock_ns() of the first, 0: none yet */
-	u64 last_byte_ns;
+	u64 last_byte_ns;  /* clock_coarse_ns() */
 };
 
 /* @cfg is copied. Nothing is read before console_start(). */

@@ -5,12 +5,22 @@
 #include <stdio.h>
 #include <time.h>
 
-u64 clock_ns(void)
+static u64 read_clock(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (u64)ts.tv_sec * NSEC_PER_SEC + (u64)ts.tv_nsec;
+}
+
+u64 clock_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+u64 clock_coarse_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
 void log_at(const struct log *log, enum lkvm_log_level level, const char *fmt, ...)
