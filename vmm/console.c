@@ -434,9 +434,9 @@ bool console_put(struct console *con, u8 byte)
 
 	pthread_mutex_lock(&con->lock);
 	st->bytes_out++;
-	st->last_byte_ns = now;
 	if (!st->first_byte_ns)
-		st->first_byte_ns = clock_ns();
+		st->first_byte_ns = now = clock_ns();
+	st->last_byte_ns = max_u64(st->last_byte_ns, now);
 	post = out_scan(con, byte);
 	if (con->out_alive && r->len < r->size) {
 		first = !r->len;

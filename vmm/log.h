@@ -42,9 +42,10 @@ bool ratelimit_ok(struct ratelimit *rl);
 u64 clock_ns(void);
 
 /*
- * The same clock as of its last tick, up to 10 ms late, for what happens with every byte: it
- * costs no system call and no device access, whatever clock source the host has.
+ * The same clock as of its last tick, up to CLOCK_COARSE_LAG late, for what happens with every
+ * byte: it costs no system call and no device access, whatever clock source the host has.
  */
 u64 clock_coarse_ns(void);
+#define CLOCK_COARSE_LAG (10 * NSEC_PER_MSEC) /* of a host with HZ=100 */
 
 #endif
