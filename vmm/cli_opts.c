@@ -262,8 +262,8 @@ static int set_panic_from_console(struct run_opts *o, const struct opt *opt, con
 
 static int set_report(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	if (strncmp(val, "json=", 5) || !val[5])
-		return bad(opt, val, "json=FILE or json=fd:N");
+	if (strncmp(val, "json=", 5) || !val[5] || !strcmp(val, "json=-"))
+		return bad(opt, val, "json=FILE or json=fd:N (json=fd:1 is standard output)");
 	o->report_arg = val + 5;
 	return 0;
 }
@@ -301,7 +301,8 @@ static const struct opt options[] = {
 	{ 'k', "kernel", "FILE", false, GROUP_MACHINE, set_kernel,
 	  "kernel: bzImage, or uncompressed ELF (vmlinux)" },
 	{ 'i', "initrd", "FILE", false, GROUP_MACHINE, set_initrd, "initial RAM disk" },
-	{ 'p', "params", "TEXT", false, GROUP_MACHINE, set_params, "kernel command line" },
+	{ 'p', "params", "TEXT", false, GROUP_MACHINE, set_params,
+	  "kernel command line; nothing is added, not even console=ttyS0" },
 	{ 'm', "mem", "SIZE", false, GROUP_MACHINE, set_mem,
 	  "memory, MiB or with K, M, G, T (default 256M)" },
 	{ 'c', "cpus", "N[,sockets=S][,cores=C][,threads=T]", false, GROUP_MACHINE, set_cpus,
@@ -458,6 +459,8 @@ void run_opts_help(void)
 				printf("  %-34s %s\n", left, opt->help);
 		}
 	}
+	printf("\nOn a terminal, Ctrl-a x ends the guest and Ctrl-a h helps.\n"
+	       "Durations are seconds, or have a unit: 1.5, 500ms, 10m.\n");
 	printf("\nExit status: 0 power-off or verdict 0, 1-111 the guest's verdict, 112 reset, 113 "
 	       "panic,\n"
 	       "114 triple fault, 115 KVM internal error, 116 entry refused, 117 idle timeout, 119 "

@@ -101,6 +101,8 @@ static int run(struct run_opts *opts)
 		goto failed;
 	if (opts->cfg.console.escape && tty_raw())
 		opts->cfg.console.escape = 0;
+	if (opts->cfg.console.escape)
+		fprintf(stderr, "lkvm: Ctrl-a x ends the guest, Ctrl-a h helps\r\n");
 	if (lkvm_vm_start(vm, &err))
 		goto failed;
 	if (!wait_for_end(vm, signals)) {

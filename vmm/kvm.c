@@ -52,7 +52,8 @@ static int open_failed(const struct kvm_backend *be, int code, struct lkvm_error
 	case EACCES:
 	case EPERM:
 		return err_unsupported(
-			err, code, "%s may not be opened by this user: join the group that owns it",
+			err, code,
+			"%s may not be opened by this user: see its owner, group and mode",
 			be->path);
 	}
 	return err_unsupported(err, code, "%s cannot be opened: %s", be->path, err_text(code));

@@ -307,10 +307,13 @@ static void on_end(struct loop_work *work)
 static void on_timeout(struct loop_timer *timer)
 {
 	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, timeout);
-	char detail[80];
+	struct console_stats stats;
+	char detail[120];
 
-	snprintf(detail, sizeof(detail), "still running after %.3f s",
-		 (double)vm->cfg.timeout_ns / (double)NSEC_PER_SEC);
+	console_get_stats(vm->console, &stats);
+	snprintf(detail, sizeof(detail), "still running after %.3f s%s",
+		 (double)vm->cfg.timeout_ns / (double)NSEC_PER_SEC,
+		 stats.bytes_out ? "" : ", and it printed nothing");
 	note_end(vm, LKVM_CAUSE_TIMEOUT, 0, detail);
 }
 
