@@ -47,7 +47,7 @@ void run_opts_help(void);
 /* cli_report.c */
 int report_open(struct cli_report *report, const char *arg);
 void report_close(struct cli_report *report);
-/* @vm may be NULL, when @err says why there is none. False: it could not be written. */
+/* @vm may be NULL, when @err says why there is none. False: it failed, and that was printed. */
 bool report_write(const struct cli_report *report, const struct lkvm_config *cfg,
 		  struct lkvm_vm *vm, const struct lkvm_error *err);
 

@@ -224,5 +224,7 @@ bool report_write(const struct cli_report *report, const struct lkvm_config *cfg
 	ok = dump && write_all(report->fd, dump) && write_all(report->fd, "\n");
 	free(dump);
 	json_decref(obj);
+	if (!ok)
+		cli_fail(CLI_HOST_ERROR, "--report %s: cannot be written", report->path);
 	return ok;
 }

@@ -12,21 +12,11 @@ int kvm_ioctl_named(const struct kvm_backend *be, int fd, unsigned long req, uns
 	return ret < 0 ? err_host(err, -ret, "%s failed", name) : ret;
 }
 
-static int check_extension(const struct kvm_backend *be, int fd, unsigned long cap)
-{
-	int ret = be->ioctl(be->ctx, fd, KVM_CHECK_EXTENSION, cap);
-
-	return ret < 0 ? 0 : ret;
-}
-
-int kvm_host_check(const struct kvm_host *host, unsigned long cap)
-{
-	return check_extension(host->be, host->fd, cap);
-}
-
 int kvm_check(const struct kvm *kvm, unsigned long cap)
 {
-	return check_extension(kvm->be, kvm->vm_fd, cap);
+	int ret = kvm->be->ioctl(kvm->be->ctx, kvm->vm_fd, KVM_CHECK_EXTENSION, cap);
+
+	return ret < 0 ? 0 : ret;
 }
 
 int kvm_require_named(const struct kvm *kvm, unsigned long cap, const char *name,

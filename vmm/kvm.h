@@ -75,9 +75,8 @@ void kvm_destroy_vm(struct kvm *kvm);
 
 /*
  * The value of a capability on this VM, 0 when absent or when asking fails:
- * what cannot be asked for cannot be used. On a host, before there is a VM: kvm_host_check().
+ * what cannot be asked for cannot be used.
  */
-int kvm_host_check(const struct kvm_host *host, unsigned long cap);
 int kvm_check(const struct kvm *kvm, unsigned long cap);
 
 /* Like kvm_check(), but 0 is an LKVM_ERR_UNSUPPORTED that names the capability. */

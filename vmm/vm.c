@@ -200,8 +200,7 @@ static void vcpu_post_mortem(struct lkvm_vm *vm, struct vcpu *vcpu, struct lkvm_
 	} else if (!elf_is_elf(&vm->kernel)) {
 		snprintf(state->symbol_note, sizeof(state->symbol_note),
 			 "the kernel is no ELF file with symbols, and where it put itself (KASLR "
-			 "offset) "
-			 "is unknown");
+			 "offset) is unknown");
 	} else if (elf_symbol(&vm->kernel, pc, state->symbol, sizeof(state->symbol))) {
 		snprintf(state->symbol_note, sizeof(state->symbol_note), "%.*s",
 			 (int)sizeof(state->symbol_note) - 1, state->symbol);

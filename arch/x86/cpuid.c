@@ -57,6 +57,13 @@ static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid2 *table, u32 f
 	return NULL;
 }
 
+unsigned int cpuid_address_bits(const struct kvm_cpuid2 *supported)
+{
+	const struct kvm_cpuid_entry2 *e = find(supported, 0x80000008, 0);
+
+	return e ? e->eax & 0xff : 36;
+}
+
 /*
  * The entries a rule is about, one after the other, from NULL to NULL. A leaf listed twice
  * is met twice: KVM shows the first, and none may slip through.

@@ -44,6 +44,9 @@ struct cpuid_params {
 
 enum cpuid_vendor cpuid_vendor(const struct kvm_cpuid2 *supported);
 
+/* Bits of a physical address (0x80000008), 36 where KVM lists no such leaf (SDM 3A, 4.1.4). */
+unsigned int cpuid_address_bits(const struct kvm_cpuid2 *supported);
+
 /*
  * Build the table of vCPU @index into @out, which has room for CPUID_MAX_ENTRIES.
  * -ENOSPC (LKVM_ERR_HOST) when KVM offers more than fits.

@@ -58,13 +58,8 @@ static int get_supported_cpuid(struct machine *m, struct lkvm_error *err)
 static int check_address_bits(struct machine *m, struct lkvm_error *err)
 {
 	const struct gmem_region *last = &m->gmem.regions[m->gmem.n_regions - 1];
-	const struct kvm_cpuid2 *cpuid = m->arch->supported;
-	unsigned int bits = 36;
+	unsigned int bits = cpuid_address_bits(m->arch->supported);
 
-	for (u32 i = 0; i < cpuid->nent && i < CPUID_MAX_ENTRIES; i++) {
-		if (cpuid->entries[i].function == 0x80000008)
-			bits = cpuid->entries[i].eax & 0xff;
-	}
 	if (bits < 64 && last->gpa + last->size > BIT(bits))
 		return err_unsupported(
 			err, E2BIG,
