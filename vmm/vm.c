@@ -108,6 +108,7 @@ static bool panic_detail(struct lkvm_vm *vm, char *buf, size_t size)
 	return seen;
 }
 
+/* @detail may be NULL for a panic: then it is what the console knows of it. */
 static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *detail)
 {
 	struct lkvm_vm *vm = ctx;
@@ -122,11 +123,11 @@ static void note_end(void *ctx, enum lkvm_cause cause, u64 value, const char *de
 		     cause == LKVM_CAUSE_POWEROFF)) {
 			cause = LKVM_CAUSE_PANIC;
 			value = 0;
-			detail = panic;
+			detail = NULL;
 		}
 		vm->end.cause = cause;
 		vm->end.value = value;
-		snprintf(vm->end.detail, sizeof(vm->end.detail), "%s", detail);
+		snprintf(vm->end.detail, sizeof(vm->end.detail), "%s", detail ? detail : panic);
 		vm->phase_ns[LKVM_PHASE_END] = clock_ns();
 	}
 	pthread_mutex_unlock(&vm->lock);
@@ -355,7 +356,6 @@ static void on_panic_tick(struct loop_timer *timer)
 	struct lkvm_vm *vm = container_of(timer, struct lkvm_vm, panic_tick);
 	u64 quiet = vm->panic_over ? PANIC_OVER_NS : PANIC_QUIET_NS;
 	struct console_stats stats;
-	char detail[192];
 	bool go_on;
 
 	console_get_stats(vm->console, &stats);
@@ -370,8 +370,7 @@ static void on_panic_tick(struct loop_timer *timer)
 		loop_timer_set(vm->loop, timer, clock_ns() + PANIC_TICK_NS);
 		return;
 	}
-	panic_detail(vm, detail, sizeof(detail));
-	note_end(vm, LKVM_CAUSE_PANIC, 0, detail);
+	note_end(vm, LKVM_CAUSE_PANIC, 0, NULL);
 }
 
 static void on_panic(struct loop_work *work)
