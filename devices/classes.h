@@ -7,6 +7,12 @@
 
 #include "vmm/dev.h"
 
+struct console;
+struct disk;
+struct net;
+struct pci_bus;
+struct virtio_class;
+
 extern const struct dev_class uart16550_class; /* devices/uart16550.c: serial port */
 extern const struct dev_class i8042_class;     /* devices/i8042.c: keyboard controller, for reset */
 extern const struct dev_class mc146818_class;  /* devices/mc146818.c: RTC and CMOS */
@@ -14,12 +20,56 @@ extern const struct dev_class acpi_pm_class;   /* devices/acpi_pm.c: power-off, 
 extern const struct dev_class debug_exit_class; /* devices/debug_exit.c: the guest's verdict */
 extern const struct dev_class pvpanic_class;	/* devices/pvpanic.c: paravirtual panic report */
 
+extern const struct dev_class pci_host_class;	 /* devices/pci_host.c: host bridge of bus 0 */
+extern const struct dev_class virtio_pci_class;	 /* devices/virtio_pci.c: carries a virtio class */
+extern const struct dev_class virtio_mmio_class; /* devices/virtio_mmio.c: carries a virtio class */
+
+extern const struct virtio_class virtio_blk_class;     /* devices/virtio_blk.c */
+extern const struct virtio_class virtio_net_class;     /* devices/virtio_net.c */
+extern const struct virtio_class virtio_console_class; /* devices/virtio_console.c */
+extern const struct virtio_class virtio_rng_class;     /* devices/virtio_rng.c */
+
 /* What a slot's cfg points at, for classes that have one. */
 struct uart16550_cfg {
 	struct console *console; /* borrowed; NULL: nothing is at the other end of the line */
 };
 
+struct pci_host_cfg {
+	struct pci_bus *bus; /* initialised; outlives the bridge */
+};
+
+/* virtio_pci_class and virtio_mmio_class; the latter takes no bus and slot. */
+struct virtio_cfg {
+	const struct virtio_class *cls;
+	const void *cfg; /* the class's own */
+	struct pci_bus *bus;
+	unsigned int slot;
+};
+
+struct virtio_blk_cfg {
+	const struct disk *disk; /* borrowed */
+	unsigned int queues;	 /* 1 to LKVM_MAX_QUEUES */
+	const char *serial;	 /* at most 20 bytes */
+};
+
+struct virtio_net_cfg {
+	struct net *net; /* borrowed; NULL: its cable is out */
+	u8 mac[6];
+	u16 mtu;	    /* 0: not told */
+	unsigned int pairs; /* 1 to NET_MAX_PAIRS */
+};
+
+struct virtio_console_cfg {
+	struct console *console; /* port 0, borrowed; NULL: nothing is at its other end */
+	unsigned int n_ports;	 /* named ones, from 1 on */
+	struct {
+		const char *name;
+		struct console *console;
+	} ports[LKVM_MAX_PORTS];
+};
+
 /* Tags of ranges, for classes that have more than one. */
 enum i8042_tag { I8042_TAG_DATA, I8042_TAG_CMD };
+enum pci_host_tag { PCI_HOST_TAG_PORTS, PCI_HOST_TAG_ECAM };
 
 #endif

@@ -86,8 +86,8 @@ typedef void (*lkvm_log_fn)(void *ctx, enum lkvm_log_level level, const char *ms
 #define LKVM_CMDLINE_MAX 4096 /* bytes, with the final NUL; a kernel may take less */
 #define LKVM_MAX_VCPUS	 255
 
-#define LKVM_MIN_MEM ((uint64_t)4 << 20)  /* bytes */
-#define LKVM_MAX_MEM ((uint64_t)4 << 40)  /* bytes; what the CPU can address may be less */
+#define LKVM_MIN_MEM ((uint64_t)4 << 20) /* bytes */
+#define LKVM_MAX_MEM ((uint64_t)4 << 40) /* bytes; what the CPU can address may be less */
 
 /* How the kernel file is entered. */
 enum lkvm_boot {
@@ -125,6 +125,69 @@ struct lkvm_console {
 	uint8_t escape;
 };
 
+/* ---- virtio devices ------------------------------------------------------------------ */
+
+#define LKVM_MAX_VIRTIO	   31 /* virtio devices in all */
+#define LKVM_MAX_DISKS	   31
+#define LKVM_MAX_NETS	   8
+#define LKVM_MAX_PORTS	   16	/* named console ports */
+#define LKVM_MAX_HOSTFWD   16	/* per network card */
+#define LKVM_MAX_QUEUES	   8	/* of a disk, and queue pairs of a network card */
+#define LKVM_DISK_PATH_MAX 1024 /* bytes, with the final NUL */
+#define LKVM_SERIAL_MAX	   21	/* bytes, with the final NUL */
+#define LKVM_IFNAME_MAX	   16	/* bytes, with the final NUL */
+#define LKVM_SOCKET_MAX	   108	/* bytes, with the final NUL */
+#define LKVM_PORT_NAME_MAX 64	/* bytes, with the final NUL */
+
+enum lkvm_virtio_transport {
+	LKVM_VIRTIO_PCI = 0,
+	LKVM_VIRTIO_MMIO,
+};
+
+/* A raw image or a block device; nothing is guessed from its contents. */
+struct lkvm_disk {
+	char path[LKVM_DISK_PATH_MAX];
+	bool readonly;
+	bool direct;		      /* O_DIRECT: past the host's page cache */
+	bool discard;		      /* the guest may give space back */
+	unsigned int queues;	      /* 1..LKVM_MAX_QUEUES; 0 = 1 */
+	char serial[LKVM_SERIAL_MAX]; /* printable; "" = none */
+};
+
+enum lkvm_net_mode {
+	LKVM_NET_NONE = 0, /* a card with its cable out */
+	LKVM_NET_TAP,	   /* a tap interface of the host */
+	LKVM_NET_USER,	   /* libslirp: no privileges, NAT, DHCP, DNS, port forwards */
+	LKVM_NET_UNIX,	   /* a stream socket that somebody listens on, such as passt's */
+};
+
+/* A port of the host that leads into the guest (LKVM_NET_USER). */
+struct lkvm_hostfwd {
+	bool udp;
+	char host_addr[16];  /* dotted IPv4; "" = all addresses */
+	uint16_t host_port;  /* 1..65535 */
+	char guest_addr[16]; /* dotted IPv4; "" = the one DHCP gives first */
+	uint16_t guest_port; /* 1..65535 */
+};
+
+struct lkvm_net {
+	enum lkvm_net_mode mode;
+	uint8_t mac[6];	     /* all 0 = derived from the card's number: the same in every run */
+	uint16_t mtu;	     /* told to the guest; 0 = not told, else 68..65535 */
+	unsigned int queues; /* queue pairs (tap); 0 = 1 */
+	bool no_vhost;	     /* tap: do not use /dev/vhost-net even if it is there */
+	char ifname[LKVM_IFNAME_MAX]; /* tap: "" = one is made, and goes with the VM */
+	char socket[LKVM_SOCKET_MAX]; /* unix */
+	unsigned int n_hostfwd;
+	struct lkvm_hostfwd hostfwd[LKVM_MAX_HOSTFWD];
+};
+
+/* A further port of the virtio console: /dev/virtio-ports/NAME in a Linux guest. */
+struct lkvm_port {
+	char name[LKVM_PORT_NAME_MAX]; /* letters, digits, '-', '_', '.' */
+	struct lkvm_console io;	       /* its escape must be 0 */
+};
+
 /* Plain data: fill it by hand or field by field; lkvm_config_init() sets the defaults. */
 struct lkvm_config {
 	char name[LKVM_NAME_MAX]; /* letters, digits, '-', '_', '.'; "" = lkvm-PID */
@@ -142,6 +205,17 @@ struct lkvm_config {
 	enum lkvm_boot boot;
 
 	struct lkvm_console console;
+	bool virtio_console; /* @console is a virtio console's (hvc0); the serial port still writes
+				to it */
+
+	enum lkvm_virtio_transport virtio_transport;
+	unsigned int n_disks;
+	struct lkvm_disk disks[LKVM_MAX_DISKS];
+	unsigned int n_nets;
+	struct lkvm_net nets[LKVM_MAX_NETS];
+	unsigned int n_ports; /* more than 0 brings a virtio console as well */
+	struct lkvm_port ports[LKVM_MAX_PORTS];
+	bool rng; /* entropy from the host */
 
 	uint64_t timeout_ns;	  /* 0 = none; wall time from lkvm_vm_start() */
 	uint64_t idle_timeout_ns; /* 0 = none; without a byte of console output */
@@ -307,6 +381,12 @@ int lkvm_vm_vcpu_state(struct lkvm_vm *vm, unsigned int index, struct lkvm_vcpu_
  * the bounded buffer and returns how many bytes that was, 0 to @len.
  */
 long lkvm_vm_console_write(struct lkvm_vm *vm, const void *data, size_t len);
+
+/*
+ * The terminal behind the console has this size now; a virtio console tells its guest. 0 x 0:
+ * unknown. Any state.
+ */
+void lkvm_vm_console_resize(struct lkvm_vm *vm, uint16_t cols, uint16_t rows);
 
 /* Stop if need be and release everything. NULL is allowed. Always returns. */
 void lkvm_vm_destroy(struct lkvm_vm *vm);

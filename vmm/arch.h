@@ -39,6 +39,15 @@ int arch_init_vcpus(struct machine *m, struct lkvm_error *err);
 /* The board: devices and the buses they sit on. */
 int arch_add_devices(struct machine *m, struct lkvm_error *err);
 
+/*
+ * Plug in the virtio device @index (from 0, fewer than LKVM_MAX_VIRTIO) of @cls with its own
+ * configuration @cfg, over the transport of the config. The same index gets the same place
+ * in every run.
+ */
+struct virtio_class;
+int arch_add_virtio(struct machine *m, unsigned int index, const char *name,
+		    const struct virtio_class *cls, const void *cfg, struct lkvm_error *err);
+
 /* Kernel, initrd, command line, firmware tables into memory; initial registers. */
 int arch_load(struct machine *m, struct lkvm_error *err);
 

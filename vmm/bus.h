@@ -37,6 +37,18 @@ struct bus_range {
 	struct dev *dev;
 };
 
+/*
+ * A place where a write signals an eventfd instead of coming to a device: no vCPU thread waits
+ * for it. The kernel does this; where it cannot, the write comes to the device as any other.
+ */
+struct bus_doorbell {
+	u64 addr;
+	u8 size;    /* 0: a write of any size; else 1, 2, 4 or 8 */
+	bool match; /* only writes of @val; with @size not 0 */
+	u64 val;
+	int fd;
+};
+
 struct bus {
 	const char *name; /* "port" or "mmio", for messages */
 	const struct log *log;
@@ -45,6 +57,10 @@ struct bus {
 	unsigned int n_ranges;
 	_Atomic u64 n_unclaimed;
 	struct ratelimit unclaimed_limit;
+
+	/* Turn @db on or off: 0 or -errno. NULL: there is no such thing. Set at assembly. */
+	int (*doorbell)(void *ctx, const struct bus_doorbell *db, bool on);
+	void *doorbell_ctx;
 };
 
 void bus_init(struct bus *bus, const char *name, const struct log *log);
@@ -55,6 +71,12 @@ int bus_add(struct bus *bus, const struct bus_range *range, struct lkvm_error *e
 
 /* Remove the range that starts at @base; -ENOENT when there is none. */
 int bus_remove(struct bus *bus, u64 base);
+
+/*
+ * Install @db (on) or take it away (off, with the same contents). From a device's own code. 0, or
+ * -errno: then writes there come to the device that has the range, as they do without.
+ */
+int bus_doorbell(struct bus *bus, const struct bus_doorbell *db, bool on);
 
 /*
  * One access of @size bytes (1, 2, 4 or 8), from a vCPU thread holding no lock.

@@ -3,7 +3,7 @@
  *
  * Two bounded buffers between a device and the outside, which is a pair of the
  * embedder's descriptors or a function. The same code serves terminals, pipes, files,
- * sockets and EOF; whichever device is the front end (UART now) sees bytes only.
+ * sockets and EOF; whichever device is the front end sees bytes only.
  * A console belongs to the VM and outlives the devices of one boot, so a restart
  * loses nothing but the input that the old device had already taken.
  *
@@ -74,15 +74,23 @@ bool console_saw_panic(struct console *con, char *reason, size_t size);
 /* Input from the embedder, any thread: takes what fits and returns how much that was. */
 size_t console_push_input(struct console *con, const void *data, size_t len);
 
+/* The terminal behind it has this size now; any thread. */
+void console_resize(struct console *con, u16 cols, u16 rows);
+
 /* ---- the device's side: called with the device's lock held -------------------------- */
 
 /*
- * From @dev's own init and fini, where it is NULL and detaches. @ready is called with
- * the device's lock held, on the loop thread, when there is input to take or the output buffer
- * ran low again. Loop thread, or loop not running; the one call here that needs no device lock.
+ * From @dev's own init (on) and fini (off). @ready is called with the device's lock held, on the
+ * loop thread, when there is input to take, the output buffer ran low again or the size of
+ * the terminal changed. Up to CONSOLE_MAX_DEVS devices may write to one console (a serial
+ * port for early messages beside a virtio console); input goes to whoever
+ * takes it first, so only one of them should. Loop thread, or loop not running; the one
+ * call here that needs no device lock.
  */
+#define CONSOLE_MAX_DEVS 2
 void console_attach(struct console *con, struct dev *dev,
-		    void (*ready)(struct dev *dev, struct console *con));
+		    void (*ready)(struct dev *dev, void *con));
+void console_detach(struct console *con, struct dev *dev);
 
 /* Room for output before the device should hold its driver off. */
 size_t console_room(struct console *con);
@@ -93,7 +101,19 @@ size_t console_room(struct console *con);
  */
 bool console_put(struct console *con, u8 byte);
 
+/*
+ * Take what fits of @len bytes of output, for devices that can keep the rest until @ready is
+ * called. Bytes taken. One lock and one look at the clock for all of them.
+ */
+size_t console_write(struct console *con, const void *data, size_t len);
+
 /* Take one byte of input; false when there is none. */
 bool console_get(struct console *con, u8 *byte);
+
+/* Take up to @len bytes of input; bytes taken. */
+size_t console_read(struct console *con, void *data, size_t len);
+
+/* The terminal's size as last told, 0 x 0: unknown. */
+void console_size(struct console *con, u16 *cols, u16 *rows);
 
 #endif

@@ -6,9 +6,9 @@
  * machine that something ended; nothing else, and never the machine itself.
  *
  * Locking is the core's: every entry into a device goes through a trampoline in dev.c
- * that holds dev->lock: dev_read() and dev_write(), called by the bus; the one of a dev_timer,
- * called by the loop; dev_console_ready(), called by the console. What is to call into devices
- * next gets one there. Device authors take no locks and start no threads.
+ * that holds dev->lock: dev_read() and dev_write(), called by the bus or a bridge; those of
+ * a dev_timer, a dev_doorbell and a dev_io, called by the loop; dev_call(), called by the
+ * console and other back ends. Device authors take no locks and start no threads.
  *
  * Lock order: control -> bridge -> function -> leaves. That is: the VM's control lock, then
  * dev->lock, of a bridge before that of a function behind it, then one of { bus, irq, console,
@@ -62,6 +62,9 @@ struct dev_env {
 		      u64 value); /* any thread */
 	u64 (*utc_ns)(void *ctx); /* UTC since 1970; NULL: the host's wall clock */
 	void *ctx;
+
+	/* The machine is going: devices start no more I/O. */
+	_Atomic bool quiet;
 };
 
 /* Device classes are const tables; an instance of @size bytes starts with a struct dev. */
@@ -89,6 +92,9 @@ struct dev_class {
 	 */
 	u64 (*read)(struct dev *dev, u32 tag, u64 off, unsigned int size);
 	void (*write)(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val);
+
+	/* The last dev_io under way has ended. */
+	void (*idle)(struct dev *dev);
 };
 
 struct dev {
@@ -99,6 +105,7 @@ struct dev {
 	struct irq_line irq;
 	pthread_mutex_t lock;
 	_Atomic bool throttled;
+	unsigned int n_io; /* file requests under way */
 };
 
 /* One place a device answers at. */
@@ -135,9 +142,8 @@ void dev_destroy(struct dev *dev);
 u64 dev_read(struct dev *dev, u32 tag, u64 off, unsigned int size);
 void dev_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val);
 
-/* @ready with dev->lock taken: called by the console only. */
-void dev_console_ready(struct dev *dev, struct console *con,
-		       void (*ready)(struct dev *dev, struct console *con));
+/* @fn with dev->lock taken: called by back ends (console, net), holding no lock. */
+void dev_call(struct dev *dev, void (*fn)(struct dev *dev, void *arg), void *arg);
 
 /* From a device's own code, lock held. */
 void dev_raise_event(struct dev *dev, enum dev_event event, u64 value);
@@ -170,6 +176,36 @@ struct dev_timer {
 
 void dev_timer_init(struct dev_timer *timer, struct dev *dev, void (*fn)(struct dev *dev));
 void dev_timer_set(struct dev_timer *timer, u64 deadline);
+
+/*
+ * An eventfd that calls into its device, on the loop thread, under the device's lock, each time it
+ * was signalled: by a doorbell of the bus, or by dev_doorbell_signal(). To be made and
+ * given back on the loop thread, or with the loop not running. -EMFILE and such with a message.
+ */
+struct dev_doorbell {
+	struct loop_fd lfd; /* lfd.fd is the eventfd */
+	struct dev *dev;    /* NULL: not made */
+	void (*fn)(struct dev *dev, struct dev_doorbell *bell);
+};
+
+int dev_doorbell_init(struct dev_doorbell *bell, struct dev *dev,
+		      void (*fn)(struct dev *dev, struct dev_doorbell *bell),
+		      struct lkvm_error *err);
+void dev_doorbell_fini(struct dev_doorbell *bell); /* accepts a zeroed struct */
+void dev_doorbell_signal(struct dev_doorbell *bell);
+
+/*
+ * A file request (loop.h) that calls into its device when it ended, under the device's lock. Its
+ * owner fills in @io but for io.fn, and @fn. Started from the device's own code, on the loop
+ * thread; counted in dev->n_io until @fn has returned.
+ */
+struct dev_io {
+	struct loop_io io;
+	struct dev *dev; /* dev.c */
+	void (*fn)(struct dev *dev, struct dev_io *io);
+};
+
+void dev_io_start(struct dev *dev, struct dev_io *io);
 
 /* The guest's wall clock: UTC nanoseconds since 1970. */
 u64 dev_utc_ns(const struct dev *dev);

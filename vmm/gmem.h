@@ -16,6 +16,8 @@
 #ifndef LKVM_VMM_GMEM_H
 #define LKVM_VMM_GMEM_H
 
+#include <sys/uio.h>
+
 #include "vmm/base.h"
 #include "vmm/err.h"
 
@@ -65,5 +67,112 @@ int gmem_zero(const struct gmem *gm, u64 gpa, u64 len);
  * otherwise the errno of pread(2). After a failure the range's content is undefined.
  */
 int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len);
+
+/* ---- views: rings that are read and written in place --------------------------------- */
+
+/*
+ * A piece of RAM that was checked once. Accessors take an offset; one that does not lie
+ * inside the view reads as 0 and is not written, so no arithmetic of a caller can
+ * reach beyond it. 16- and 32-bit accesses are single, naturally aligned ones
+ * (the base is aligned as gmem_view_init() was asked to), little endian.
+ */
+struct gmem_view {
+	u8 *host; /* this header and gmem.c only */
+	u32 len;
+};
+
+/* -EFAULT when the range is not RAM of one region, -EINVAL when @gpa is not a multiple of @align.
+ */
+int gmem_view_init(struct gmem_view *view, const struct gmem *gm, u64 gpa, u32 len, u32 align);
+
+static inline bool gmem_view_has(const struct gmem_view *view, u32 off, u32 len)
+{
+	return range_fits(off, len, view->len);
+}
+
+static inline u16 gmem_view_get16(const struct gmem_view *view, u32 off)
+{
+	if (!gmem_view_has(view, off, 2))
+		return 0;
+	return le16toh(__atomic_load_n((const u16 *)(view->host + off), __ATOMIC_RELAXED));
+}
+
+/* What was written before the other side stored this value is visible after. */
+static inline u16 gmem_view_get16_acquire(const struct gmem_view *view, u32 off)
+{
+	if (!gmem_view_has(view, off, 2))
+		return 0;
+	return le16toh(__atomic_load_n((const u16 *)(view->host + off), __ATOMIC_ACQUIRE));
+}
+
+static inline void gmem_view_put16(const struct gmem_view *view, u32 off, u16 val)
+{
+	if (gmem_view_has(view, off, 2))
+		__atomic_store_n((u16 *)(view->host + off), htole16(val), __ATOMIC_RELAXED);
+}
+
+/* All stores made before are visible to whoever sees this value. */
+static inline void gmem_view_put16_release(const struct gmem_view *view, u32 off, u16 val)
+{
+	if (gmem_view_has(view, off, 2))
+		__atomic_store_n((u16 *)(view->host + off), htole16(val), __ATOMIC_RELEASE);
+}
+
+static inline void gmem_view_put32(const struct gmem_view *view, u32 off, u32 val)
+{
+	if (gmem_view_has(view, off, 4))
+		__atomic_store_n((u32 *)(view->host + off), htole32(val), __ATOMIC_RELAXED);
+}
+
+/* Copy out, once; zeroes when it does not fit. */
+static inline void gmem_view_read(const struct gmem_view *view, u32 off, void *buf, u32 len)
+{
+	if (gmem_view_has(view, off, len))
+		memcpy(buf, view->host + off, len);
+	else
+		memset(buf, 0, len);
+}
+
+/* ---- vectors: pieces of RAM for I/O without a copy -------------------------------------- */
+
+/*
+ * Checked pieces of RAM that form one stream of bytes. What they hold the guest may
+ * change at any time, so only their bytes may be moved: by the functions here, by
+ * loop_io_start(), and by the calls that send and receive. @iov is not to be looked
+ * into anywhere else. The array behind it is the caller's.
+ */
+struct gmem_vec {
+	struct iovec *iov;
+	unsigned int n;
+	size_t len; /* bytes in all */
+};
+
+/*
+ * Append [gpa, gpa + len). -EFAULT when it is not RAM of one region or @len is 0,
+ * -EOVERFLOW when the stream would exceed 2^32 - 1 bytes; nothing is appended then. The caller
+ * knows that the array behind @vec has room.
+ */
+int gmem_vec_add(struct gmem_vec *vec, const struct gmem *gm, u64 gpa, u32 len);
+
+/* Copy @len bytes at @off of the stream. All or nothing: false when the stream is shorter. */
+bool gmem_vec_read(const struct gmem_vec *vec, size_t off, void *buf, size_t len);
+bool gmem_vec_write(const struct gmem_vec *vec, size_t off, const void *buf, size_t len);
+bool gmem_vec_zero(const struct gmem_vec *vec, size_t off, size_t len);
+
+/* Take @len bytes off the front, in place. False, and nothing done, when there are fewer. */
+bool gmem_vec_drop(struct gmem_vec *vec, size_t len);
+
+/*
+ * Cut the stream after @len bytes, in place. The rest goes to @tail, whose array has room for
+ * @vec->n pieces; NULL: nobody wants it. False, and nothing done, when there are fewer.
+ */
+bool gmem_vec_split(struct gmem_vec *vec, size_t len, struct gmem_vec *tail);
+
+/*
+ * readv(2) into and writev(2) from the stream, on a descriptor that does not wait. At most
+ * IOV_MAX pieces are used. Bytes moved, or -errno; never interrupted.
+ */
+ssize_t gmem_vec_readv(const struct gmem_vec *vec, int fd);
+ssize_t gmem_vec_writev(const struct gmem_vec *vec, int fd);
 
 #endif

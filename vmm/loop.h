@@ -9,13 +9,14 @@
  * Any thread: loop_post(), loop_timer_set(), loop_stop(). Loop thread only (or while
  * nobody runs the loop): everything else. A loop runs once. What was removed on
  * the loop's own thread is never called again, so an owner that removes its sources there may
- * free itself afterwards.
+ * free itself afterwards. File requests cannot be removed: loop_io_drain() waits for them.
  */
 #ifndef LKVM_VMM_LOOP_H
 #define LKVM_VMM_LOOP_H
 
 #include "vmm/base.h"
 #include "vmm/err.h"
+#include "vmm/gmem.h"
 
 struct loop;
 
@@ -32,8 +33,14 @@ struct loop_fd {
 	u32 events;				      /* POLLIN, POLLOUT; 0 = not watched now */
 	void (*fn)(struct loop_fd *lfd, u32 revents); /* POLLHUP and POLLERR also come unasked */
 	struct loop_fd *next;			      /* loop.c */
-	u32 slot;				      /* loop.c */
-	u32 armed;				      /* loop.c: what the backend was told */
+	/*
+	 * Tell of each arrival instead of readiness, so that nobody has to take away what
+	 * arrived: for an eventfd, of which only the signals matter (one call may stand for
+	 * several). Set before loop_fd_add().
+	 */
+	bool edge;
+	u32 slot;  /* loop.c */
+	u32 armed; /* loop.c: what the backend was told */
 };
 
 /* A one-shot timer. Zero-initialised, with @fn set. */
@@ -48,6 +55,29 @@ struct loop_work {
 	void (*fn)(struct loop_work *work);
 	struct loop_work *next; /* loop.c */
 	bool posted;		/* loop.c */
+};
+
+enum loop_op {
+	LOOP_OP_READ,  /* into the stream @vec, at @off */
+	LOOP_OP_WRITE, /* from the stream @vec, at @off */
+	LOOP_OP_FDATASYNC,
+	LOOP_OP_FALLOCATE, /* @mode (FALLOC_FL_*), @off, @len */
+};
+
+/*
+ * One request on a regular file or block device. The owner fills in the first part and leaves
+ * the struct, the descriptor and the memory of @vec alone until @fn was called; the array behind
+ * @vec as well. In io_uring it runs beside the loop, in epoll and manual loops within it.
+ */
+struct loop_io {
+	enum loop_op op;
+	int fd;
+	struct gmem_vec vec;
+	u64 off, len;
+	int mode;
+	void (*fn)(struct loop_io *io); /* loop thread; never from inside loop_io_start() */
+	s64 res;	      /* bytes moved (may be fewer than asked for), 0, or -errno */
+	struct loop_io *next; /* loop.c */
 };
 
 /*
@@ -79,9 +109,27 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, u64 deadline);
 void loop_work_cancel(struct loop *loop, struct loop_work *work);
 void loop_post(struct loop *loop, struct loop_work *work);
 
+/* Start @io. Cannot fail: what goes wrong is in its result. */
+void loop_io_start(struct loop *loop, struct loop_io *io);
+
+/*
+ * Wait until no request is under way, calling their owners as they end; nothing else of the
+ * loop is called meanwhile. Owners must not start new ones. -errno when waiting failed and the
+ * kernel may still use the memory of some: then that must not be given back.
+ */
+int loop_io_drain(struct loop *loop);
+
 /* Manual loops only: run everything that is due, without waiting; advance the clock, firing on the
  * way. */
 void loop_manual_run(struct loop *loop);
 void loop_manual_advance(struct loop *loop, u64 ns);
+
+/*
+ * Manual loops only: what a test does to requests. @hook sees each as it is started and returns
+ * true to keep it, to set @res and hand it to loop_manual_io_done() later; false lets it
+ * run. NULL lets all run.
+ */
+void loop_manual_io_hook(struct loop *loop, bool (*hook)(void *ctx, struct loop_io *io), void *ctx);
+void loop_manual_io_done(struct loop *loop, struct loop_io *io);
 
 #endif

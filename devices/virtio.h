@@ -1,0 +1,196 @@
+/*
+ * virtio.h - a virtio device, whatever carries it (virtio 1.2 sections 2 to 4; layer 2).
+ *
+ * Three parties: a class (virtio_blk.c, ...) that knows what requests mean; the core
+ * (virtio.c), which does what is the same for all: features, status, configuration
+ * space, queues that are frozen once enabled, NEEDS_RESET, a reset that waits for I/O; and a
+ * transport (virtio_pci.c, virtio_mmio.c), which decodes registers into the calls of the
+ * second half of this file. Modern devices only: VERSION_1 is always offered, and a driver that
+ * does not take it gets no FEATURES_OK. Everything is little endian.
+ *
+ * Everything is called with the lock of the transport's struct dev held. Classes do their work in
+ * kick(), on the loop thread, and may use whatever dev.h offers through @dev.
+ */
+#ifndef LKVM_DEVICES_VIRTIO_H
+#define LKVM_DEVICES_VIRTIO_H
+
+#include "devices/virtq.h"
+#include "vmm/dev.h"
+
+#define VIRTIO_MAX_QUEUES 64
+#define VIRTIO_CONFIG_MAX 128 /* bytes of device-specific configuration */
+
+/* Section 6: feature bits that belong to no device type. */
+#define VIRTIO_F_INDIRECT_DESC 28
+#define VIRTIO_F_EVENT_IDX     29
+#define VIRTIO_F_VERSION_1     32
+
+/* Section 5: device types. */
+#define VIRTIO_ID_NET	  1
+#define VIRTIO_ID_BLOCK	  2
+#define VIRTIO_ID_CONSOLE 3
+#define VIRTIO_ID_RNG	  4
+
+/* Section 2.1: device status. */
+#define VIRTIO_S_ACKNOWLEDGE 1
+#define VIRTIO_S_DRIVER	     2
+#define VIRTIO_S_DRIVER_OK   4
+#define VIRTIO_S_FEATURES_OK 8
+#define VIRTIO_S_NEEDS_RESET 64
+#define VIRTIO_S_FAILED	     128
+
+#define VIRTIO_NO_VECTOR 0xffff
+
+struct virtio;
+struct virtio_queue;
+
+/* Classes are const tables; an instance of @size bytes starts with a struct virtio. */
+struct virtio_class {
+	const char *name; /* "virtio-blk" */
+	u32 id;		  /* VIRTIO_ID_* */
+	size_t size;
+
+	/*
+	 * Of the zeroed instance: set @v's features, n_queues, queue sizes and config. @cfg is
+	 * the class's own configuration, gone after the call. Context of dev_class.init.
+	 */
+	int (*init)(struct virtio *v, const void *cfg, struct lkvm_error *err);
+
+	/* Release what init took; called when it failed, too. Context of dev_class.fini. */
+	void (*fini)(struct virtio *v);
+
+	/* DRIVER_OK was set: v->accepted and the queues are final until reset. A vCPU's thread. */
+	void (*activate)(struct virtio *v);
+
+	/*
+	 * The driver notified @q, or DRIVER_OK was set with it enabled. Loop thread, with
+	 * DRIVER_OK, the queue enabled and not broken, and the machine not going.
+	 */
+	void (*kick)(struct virtio *v, struct virtio_queue *q);
+
+	/*
+	 * Back to the state after init. No dev_io is under way; queues are disabled after it. Any
+	 * thread, so sources of the loop may be told to stop by posting only. Optional, as all
+	 * here.
+	 */
+	void (*reset)(struct virtio *v);
+
+	/*
+	 * The driver wrote configuration space: @size bytes at @off, inside config_len. The class
+	 * puts into v->config what sticks. A vCPU's thread. NULL: it is read-only.
+	 */
+	void (*config_write)(struct virtio *v, u32 off, unsigned int size, u64 val);
+};
+
+/* What the core asks of a transport; under the device's lock, any thread. */
+struct virtio_transport {
+	/* Tell the driver that @q has used buffers, or with NULL that the configuration changed. */
+	void (*interrupt)(struct virtio *v, struct virtio_queue *q);
+};
+
+struct virtio_queue {
+	struct virtio *v;
+	u16 index;
+	u16 max_size; /* class: entries, a power of two up to VQ_MAX_SIZE; 0: not there */
+	struct virtq vq;
+	u16 vector;		  /* the transport's: VIRTIO_NO_VECTOR after reset */
+	struct vq_layout layout;  /* as the driver set it; final while vq.enabled */
+	struct dev_doorbell bell; /* the transport points a bus_doorbell at its descriptor */
+};
+
+struct virtio {
+	const struct virtio_class *cls;
+	struct dev *dev; /* the transport's: lock, name, log, loop, gmem */
+	const struct virtio_transport *transport;
+
+	/* Set by the class's init. */
+	u64 features;	       /* bits of the device type; the core adds its own */
+	unsigned int n_queues; /* 1 to VIRTIO_MAX_QUEUES, made by virtio_add_queues() */
+	u8 config[VIRTIO_CONFIG_MAX];
+	unsigned int config_len;
+
+	/* The core's. */
+	struct virtio_queue *queues;
+	u64 accepted; /* features in force once FEATURES_OK */
+	u8 status;
+	bool resetting;	     /* the driver wrote status 0 and I/O is still under way */
+	bool config_pending; /* the configuration changed: the transport's interrupt status */
+	u16 config_vector;   /* the transport's */
+	u32 generation;	     /* of the configuration (2.5.3) */
+	u64 n_broken;	     /* how often the driver broke the rules */
+	struct ratelimit limit;
+};
+
+/* ---- for classes ---------------------------------------------------------------------- */
+
+/* From init: @n queues (more may follow in another call) of @max_size entries. -ENOMEM, -EMFILE. */
+int virtio_add_queues(struct virtio *v, unsigned int n, u16 max_size, struct lkvm_error *err);
+
+static inline bool virtio_has(const struct virtio *v, unsigned int feature)
+{
+	return v->accepted & BIT(feature);
+}
+
+/* DRIVER_OK, not broken, not resetting, and the machine not going: queues may be worked on. */
+bool virtio_live(const struct virtio *v);
+
+/*
+ * vq_pop() for a class: a driver's mistake makes the device NEEDS_RESET here, so what is left is
+ * true and a request, or false.
+ */
+bool virtio_pop(struct virtio_queue *q, struct vq_chain *chain);
+
+/* vq_publish(), and the interrupt if it is wanted. */
+void virtio_publish(struct virtio_queue *q);
+
+/*
+ * The driver broke the rules in a way that no status of a request can tell: NEEDS_RESET. The
+ * device does nothing more until reset. @why is static text.
+ */
+void virtio_break(struct virtio *v, const char *why);
+
+/* The class changed v->config: new generation, and the driver is told if it is there. */
+void virtio_config_changed(struct virtio *v);
+
+/* ---- for transports: one call per register --------------------------------------------- */
+
+/*
+ * Make the instance of @cls behind @dev. -errno with a message; nothing is left then.
+ * virtio_destroy() from dev_class.fini; NULL is allowed. Call virtio_idle() from dev_class.idle.
+ */
+int virtio_create(struct virtio **v, const struct virtio_class *cls, struct dev *dev,
+		  const struct virtio_transport *transport, const void *cfg,
+		  struct lkvm_error *err);
+void virtio_destroy(struct virtio *v);
+void virtio_idle(struct virtio *v);
+
+/* Feature words: @select 0 or 1, 32 bits each; anything beyond reads 0 and is dropped. */
+u32 virtio_offered(const struct virtio *v, u32 select);
+u32 virtio_accepted(const struct virtio *v, u32 select);
+void virtio_accept(struct virtio *v, u32 select, u32 bits); /* before FEATURES_OK only */
+
+/*
+ * Status writes: bits can be set, in the order of 3.1.1, and 0 resets. While a reset waits
+ * for I/O the status reads as before, all else is ignored, and the vCPU that asked waits
+ * (dev_throttle).
+ */
+u8 virtio_status(const struct virtio *v);
+void virtio_set_status(struct virtio *v, u8 status);
+
+/* NULL when there is no such queue. */
+struct virtio_queue *virtio_queue(struct virtio *v, u32 index);
+
+/*
+ * Change q->layout: true when the driver may (FEATURES_OK, no DRIVER_OK... as 3.1.1 has it, queue
+ * not enabled). The transport then stores what was written.
+ */
+bool virtio_queue_writable(const struct virtio *v, const struct virtio_queue *q);
+
+/* queue_enable := 1. A layout that cannot be is a broken device. */
+void virtio_queue_enable(struct virtio *v, struct virtio_queue *q);
+
+/* Device-specific configuration: any size and offset; outside reads all ones, and is dropped. */
+u64 virtio_config_read(struct virtio *v, u64 off, unsigned int size);
+void virtio_config_write(struct virtio *v, u64 off, unsigned int size, u64 val);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * virtq.h - split virtqueues, the device's side (virtio 1.2 section 2.7; layer 2).
+ *
+ * The rings live in guest memory and are hostile: any field may hold anything and
+ * change at any time. vq_pop() fetches each descriptor once, checks the whole chain and
+ * turns it into two streams of bytes, so a device sees neither rings nor addresses:
+ *
+ *	while (vq_pop(vq, &chain) > 0) {
+ *		... gmem_vec_read(&chain.out, ...); gmem_vec_write(&chain.in, ...);
+ *		vq_push(vq, &chain, written);
+ *	}
+ *	if (vq_publish(vq))
+ *		tell the driver
+ *
+ * What cannot be is -EPROTO and sticks: the queue is dead until it is enabled anew, and
+ * vq->broken says why. Locking: that of the device the queue belongs to. No allocation.
+ */
+#ifndef LKVM_DEVICES_VIRTQ_H
+#define LKVM_DEVICES_VIRTQ_H
+
+#include "vmm/base.h"
+#include "vmm/gmem.h"
+
+/* Largest queue here; a power of two. A chain is never longer than its queue (2.7.5.3.1). */
+#define VQ_MAX_SIZE 256
+#define VQ_MAX_SEGS VQ_MAX_SIZE
+
+struct virtq {
+	const char *broken; /* why it is dead; NULL: it lives */
+	bool enabled;	    /* by vq_enable(); of a queue that is not, vq_pop() gives nothing */
+
+	/* The rest is virtq.c's. */
+	const struct gmem *gm;
+	struct gmem_view desc, avail, used;
+	u16 size;
+	bool event_idx;
+	u16 next_avail;	    /* index of the next entry of the available ring to take */
+	u16 next_used;	    /* index of the next entry of the used ring to fill */
+	u16 published_used; /* what the driver was last shown */
+	u16 seen_avail;	    /* the driver's index when it was last read */
+};
+
+/* One request. The streams may be consumed in place (gmem_vec_drop, gmem_vec_split). */
+struct vq_chain {
+	struct gmem_vec out; /* device-readable: what the driver wrote */
+	struct gmem_vec in;  /* device-writable: what it will read */
+	u16 head;	     /* virtq.c */
+	u32 in_len;	     /* virtq.c: of @in when it was popped */
+	struct iovec iov[VQ_MAX_SEGS];
+};
+
+/* What a driver asked for; addresses are guest-physical. */
+struct vq_layout {
+	u16 size; /* entries: a power of two, 1 to VQ_MAX_SIZE */
+	u64 desc, avail, used;
+	bool event_idx; /* VIRTIO_F_EVENT_IDX was negotiated */
+};
+
+/*
+ * Begin with empty rings (2.7.4 alignments; all in RAM; not overlapping one another).
+ * 0 or -EPROTO, with vq->broken set. Notifications are asked for.
+ */
+int vq_enable(struct virtq *vq, const struct gmem *gm, const struct vq_layout *layout);
+
+/* Forget the rings. */
+void vq_disable(struct virtq *vq);
+
+/* 1 and a request, 0 when there is none, or -EPROTO. Never more than the queue size in one go. */
+int vq_pop(struct virtq *vq, struct vq_chain *chain);
+
+/*
+ * Give the last @n popped back, to be popped again; they must not have been pushed, nor
+ * any popped after them.
+ */
+void vq_unpop(struct virtq *vq, unsigned int n);
+
+/* Entries the driver made available and vq_pop() has not taken; a hint. */
+u16 vq_backlog(struct virtq *vq);
+
+/*
+ * The device is done with a request, whose first @written bytes of the in stream it has written
+ * (bounded by the stream's length). In any order. Not seen by the driver before vq_publish().
+ */
+void vq_push(struct virtq *vq, const struct vq_chain *chain, u32 written);
+
+/* Show the driver what was pushed. True: it wants to be told. */
+bool vq_publish(struct virtq *vq);
+
+/*
+ * Ask to be told of the next request, and stop asking (a hint to the driver). vq_arm() returns
+ * true when requests are there already, which it may not tell of: go on popping then.
+ */
+bool vq_arm(struct virtq *vq);
+void vq_disarm(struct virtq *vq);
+
+#endif
