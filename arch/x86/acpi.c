@@ -13,6 +13,9 @@ static const u8 dsdt_aml[] = {
 #include "arch/x86/dsdt.inc"
 };
 
+_Static_assert(X86_PCI_WINDOW_BASE + X86_PCI_WINDOW_LEN - 1 == X86_PCI_WINDOW_LAST,
+	       "the window as dsdt.asl has it");
+
 /* 5.2.5.3 */
 struct rsdp {
 	char signature[8];
@@ -219,6 +222,62 @@ _Static_assert(sizeof(struct madt_lapic_nmi) == 6, "MADT local APIC NMI");
 #define MADT_LAPIC_NMI	    4
 #define MADT_ALL_PROCESSORS 0xff
 
+/* PCI Firmware Specification 3.3, table 4-3, what follows the header; one entry. */
+struct mcfg {
+	u8 reserved1[8];
+	u64 base_address;
+	u16 segment;
+	u8 start_bus, end_bus;
+	u8 reserved2[4];
+} __attribute__((packed));
+_Static_assert(sizeof(struct sdt_header) + sizeof(struct mcfg) == 60, "MCFG");
+
+#define MCFG_REVISION 1
+
+/*
+ * AML of one virtio-mmio device (20.2), whose encodings have no variable length here:
+ *
+ *	Device (VIxx) { Name (_HID, "LNRO0005") Name (_UID, n) Name (_CRS, ResourceTemplate () {
+ *		Memory32Fixed (ReadWrite, base, len)
+ *		Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { gsi } }) }
+ */
+struct aml_virtio_mmio {
+	u8 device_op[2], pkg_len;
+	char name[4];
+	u8 hid_op;
+	char hid_name[4];
+	u8 hid_string;
+	char hid[9];
+	u8 uid_op;
+	char uid_name[4];
+	u8 uid_byte, uid;
+	u8 crs_op;
+	char crs_name[4];
+	u8 buffer_op, buffer_pkg_len, size_byte, size;
+	u8 memory_tag; /* 6.4.3.4 */
+	u16 memory_len;
+	u8 memory_rw;
+	u32 base, range;
+	u8 irq_tag; /* 6.4.3.6 */
+	u16 irq_len;
+	u8 irq_flags, irq_count;
+	u32 gsi;
+	u8 end_tag[2];
+} __attribute__((packed));
+
+#define AML_CRS_LEN (sizeof(struct aml_virtio_mmio) - offsetof(struct aml_virtio_mmio, memory_tag))
+#define AML_PKG_LEN (sizeof(struct aml_virtio_mmio) - offsetof(struct aml_virtio_mmio, pkg_len))
+_Static_assert(AML_PKG_LEN < 64, "a package length of one byte");
+
+#define AML_NAME_OP   0x08
+#define AML_BYTE      0x0a
+#define AML_STRING    0x0d
+#define AML_SCOPE_OP  0x10
+#define AML_BUFFER_OP 0x11
+#define IRQ_CONSUMER  0x01
+#define IRQ_SHARED    0x08
+#define SSDT_REVISION 2
+
 /*
  * Tables are appended in one pass. What does not fit is counted but not written,
  * so one check at the end suffices, and it knows how much room would have been enough.
@@ -361,16 +420,84 @@ static void put_madt(struct writer *w)
 	put(w, &nmi, sizeof(nmi));
 }
 
-/* A table the XSDT lists; @put_body appends what follows the header. */
+static void put_mcfg(struct writer *w)
+{
+	const struct mcfg mcfg = { .base_address = X86_ECAM_BASE };
+
+	put(w, &mcfg, sizeof(mcfg));
+}
+
+static struct aml_virtio_mmio aml_virtio_mmio(unsigned int index)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	return (struct aml_virtio_mmio){
+		.device_op = { 0x5b, 0x82 },
+		.pkg_len = AML_PKG_LEN,
+		.name = { 'V', 'I', hex[index / 16 % 16], hex[index % 16] },
+		.hid_op = AML_NAME_OP,
+		.hid_name = { '_', 'H', 'I', 'D' },
+		.hid_string = AML_STRING,
+		.hid = "LNRO0005",
+		.uid_op = AML_NAME_OP,
+		.uid_name = { '_', 'U', 'I', 'D' },
+		.uid_byte = AML_BYTE,
+		.uid = index,
+		.crs_op = AML_NAME_OP,
+		.crs_name = { '_', 'C', 'R', 'S' },
+		.buffer_op = AML_BUFFER_OP,
+		.buffer_pkg_len = 3 + AML_CRS_LEN,
+		.size_byte = AML_BYTE,
+		.size = AML_CRS_LEN,
+		.memory_tag = 0x86,
+		.memory_len = 9,
+		.memory_rw = 1,
+		.base = X86_VIRTIO_MMIO_BASE + index * X86_VIRTIO_MMIO_STEP,
+		.range = X86_VIRTIO_MMIO_LEN,
+		.irq_tag = 0x89,
+		.irq_len = 6,
+		.irq_flags = IRQ_CONSUMER | IRQ_SHARED,
+		.irq_count = 1,
+		.gsi = X86_IRQ_SHARED + index % X86_N_IRQ_SHARED,
+		.end_tag = { 0x79, 0 },
+	};
+}
+
+/* The devices of the machine at hand: what a kernel cannot probe for, and cannot be in the DSDT. */
+static void put_ssdt(struct writer *w)
+{
+	unsigned int n = w->desc->n_virtio_mmio;
+	/* from the package length on, which has two bytes (20.2.4) */
+	size_t len = 2 + 5 + n * sizeof(struct aml_virtio_mmio);
+	const u8 scope[] = { AML_SCOPE_OP, 0x40 | (len & 0x0f), (u8)(len >> 4), '\\', '_', 'S', 'B',
+			     '_' };
+
+	put(w, scope, sizeof(scope));
+	for (unsigned int i = 0; i < n; i++) {
+		const struct aml_virtio_mmio dev = aml_virtio_mmio(i);
+
+		put(w, &dev, sizeof(dev));
+	}
+}
+
+static bool has_virtio_mmio(const struct acpi_desc *desc)
+{
+	return desc->n_virtio_mmio;
+}
+
+/* A table the XSDT lists, unless @wanted says no; @put_body appends what follows the header. */
 struct table {
 	char signature[4];
 	u8 revision;
 	void (*put_body)(struct writer *w);
+	bool (*wanted)(const struct acpi_desc *desc);
 };
 
 static const struct table tables[] = {
-	{ "FACP", FADT_REVISION, put_fadt },
-	{ "APIC", MADT_REVISION, put_madt },
+	{ "FACP", FADT_REVISION, put_fadt, NULL },
+	{ "APIC", MADT_REVISION, put_madt, NULL },
+	{ "MCFG", MCFG_REVISION, put_mcfg, NULL },
+	{ "SSDT", SSDT_REVISION, put_ssdt, has_virtio_mmio },
 };
 
 static size_t table_begin(struct writer *w, const char *signature, u8 revision)
@@ -475,6 +602,7 @@ int acpi_build(const struct acpi_desc *desc, u8 *buf, size_t size, size_t *used,
 {
 	struct writer w = { .desc = desc, .buf = buf, .size = size };
 	u64 entries[ARRAY_SIZE(tables)];
+	size_t n_entries = 0;
 	struct rsdp rsdp;
 	int ret;
 
@@ -485,9 +613,11 @@ int acpi_build(const struct acpi_desc *desc, u8 *buf, size_t size, size_t *used,
 	w.used = sizeof(rsdp); /* filled in last: it points to what comes after */
 	w.facs = put_facs(&w);
 	w.dsdt = put_dsdt(&w);
-	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
-		entries[i] = put_table(&w, &tables[i]);
-	rsdp = make_rsdp(put_xsdt(&w, entries, ARRAY_SIZE(tables)));
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		if (!tables[i].wanted || tables[i].wanted(desc))
+			entries[n_entries++] = put_table(&w, &tables[i]);
+	}
+	rsdp = make_rsdp(put_xsdt(&w, entries, n_entries));
 
 	if (w.used > size)
 		return err_host(err, ENOSPC, "ACPI tables of %zu bytes in a space of %zu", w.used,

@@ -9,6 +9,10 @@
 #include "arch/x86/layout.h"
 #include "devices/acpi_pm.h"
 
+/* Pin A of each slot; other pins and functions there are none. */
+#define PCI_PIN_A(slot) Package () { (slot << 16) | 0xffff, 0, 0, \
+				     X86_IRQ_SHARED + (slot % X86_N_IRQ_SHARED) }
+
 DefinitionBlock ("", "DSDT", 2, "LKVM", "LKVM", 1)
 {
 	/* The one sleep state: the value goes to PM1a_CNT; there is no PM1b (7.4.2) */
@@ -16,6 +20,42 @@ DefinitionBlock ("", "DSDT", 2, "LKVM", "LKVM", 1)
 
 	Scope (\_SB)
 	{
+		/* Conventional PCI: one bus without bridges. Its ECAM is announced by the MCFG */
+		Device (PCI0)
+		{
+			Name (_HID, EisaId ("PNP0A03"))
+			Name (_UID, 0)
+			Name (_BBN, 0)
+			Name (_CRS, ResourceTemplate () {
+				WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					0, 0, 0, 0, 1)
+				IO (Decode16, X86_PORT_PCI_CONFIG, X86_PORT_PCI_CONFIG, 1, 8)
+				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
+					NonCacheable, ReadWrite, 0, X86_PCI_WINDOW_BASE,
+					X86_PCI_WINDOW_LAST, 0,
+					X86_PCI_WINDOW_LEN)
+			})
+			Name (_PRT, Package () {
+				PCI_PIN_A (1), PCI_PIN_A (2), PCI_PIN_A (3), PCI_PIN_A (4),
+				PCI_PIN_A (5), PCI_PIN_A (6), PCI_PIN_A (7), PCI_PIN_A (8),
+				PCI_PIN_A (9), PCI_PIN_A (10), PCI_PIN_A (11), PCI_PIN_A (12),
+				PCI_PIN_A (13), PCI_PIN_A (14), PCI_PIN_A (15), PCI_PIN_A (16),
+				PCI_PIN_A (17), PCI_PIN_A (18), PCI_PIN_A (19), PCI_PIN_A (20),
+				PCI_PIN_A (21), PCI_PIN_A (22), PCI_PIN_A (23), PCI_PIN_A (24),
+				PCI_PIN_A (25), PCI_PIN_A (26), PCI_PIN_A (27), PCI_PIN_A (28),
+				PCI_PIN_A (29), PCI_PIN_A (30), PCI_PIN_A (31)
+			})
+		}
+
+		/* A kernel uses ECAM only where the motherboard says that it is taken */
+		Device (MBRD)
+		{
+			Name (_HID, EisaId ("PNP0C02"))
+			Name (_CRS, ResourceTemplate () {
+				Memory32Fixed (ReadWrite, X86_ECAM_BASE, X86_ECAM_LEN)
+			})
+		}
+
 		Device (COM1)
 		{
 			Name (_HID, EisaId ("PNP0501"))

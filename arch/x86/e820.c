@@ -37,6 +37,10 @@ unsigned int e820_build(const struct gmem *gm, struct e820_entry map[E820_MAX])
 	for (unsigned int i = 0; i < gm->n_regions; i++)
 		n += e820_add_ram(&map[n], &gm->regions[i], X86_HIGH_RAM_GPA, X86_HOLE_START);
 
+	/* Kernels use ECAM only where the memory map says that it is taken. */
+	map[n++] = (struct e820_entry){ .addr = X86_ECAM_BASE,
+					.size = X86_ECAM_LEN,
+					.type = E820_RESERVED };
 	/* KVM's own pages: no PCI window may be put over them. */
 	map[n++] = (struct e820_entry){ .addr = X86_IDENTITY_MAP_GPA,
 					.size = X86_TSS_GPA + 0x3000 - X86_IDENTITY_MAP_GPA,

@@ -11,8 +11,8 @@
 #define E820_RAM      1
 #define E820_RESERVED 2
 
-/* A region of RAM may show in three places (see layout.h); and there are three reserved ranges. */
-#define E820_MAX (3 * GMEM_MAX_REGIONS + 3)
+/* A region of RAM may show in three places (see layout.h); and there are four reserved ranges. */
+#define E820_MAX (3 * GMEM_MAX_REGIONS + 4)
 
 struct e820_entry {
 	u64 addr;

@@ -11,11 +11,19 @@
  * Guest-physical memory.
  *
  *	0x00000000  RAM; the first MiB as below
- *	0xc0000000  hole: ECAM and PCI windows, I/O APIC, LAPIC, KVM's own pages
+ *	0xc0000000  hole: PCI window, ECAM, virtio-mmio, I/O APIC, LAPIC, KVM's own pages
  *	0x100000000 the rest of RAM
  */
 #define X86_HOLE_START	     0xc0000000ull
 #define X86_HOLE_END	     0x100000000ull /* exclusive */
+#define X86_PCI_WINDOW_BASE  0xc0000000	    /* where BARs are decoded */
+#define X86_PCI_WINDOW_LAST  0xdfffffff
+#define X86_PCI_WINDOW_LEN   0x20000000
+#define X86_ECAM_BASE	     0xe0000000 /* configuration space of bus 0 */
+#define X86_ECAM_LEN	     0x00100000
+#define X86_VIRTIO_MMIO_BASE 0xe8000000 /* device n is at the n-th step */
+#define X86_VIRTIO_MMIO_STEP 0x00001000
+#define X86_VIRTIO_MMIO_LEN  0x00000200
 #define X86_IOAPIC_BASE	     0xfec00000ull
 #define X86_LAPIC_BASE	     0xfee00000ull
 #define X86_IDENTITY_MAP_GPA 0xfffbc000ull /* 1 page, KVM on Intel hosts */
@@ -41,8 +49,9 @@
 #define X86_PORT_I8042_DATA 0x60
 #define X86_PORT_I8042_CMD  0x64
 #define X86_PORT_COM1	    0x3f8 /* 8 ports */
-#define X86_PORT_DEBUG_EXIT 0xf4 /* where --debug-exit puts it unless told otherwise */
+#define X86_PORT_DEBUG_EXIT 0xf4  /* where --debug-exit puts it unless told otherwise */
 #define X86_PORT_PVPANIC    0x505
+#define X86_PORT_PCI_CONFIG 0xcf8 /* address and data: 8 ports */
 #define X86_PORT_PM	    0x600 /* registers: devices/acpi_pm.h */
 
 /* Interrupt lines: GSIs of the in-kernel PIC (0-15) and I/O APIC (0-23). */
@@ -51,5 +60,13 @@
 #define X86_IRQ_RTC  8
 #define X86_IRQ_SCI  9
 #define X86_N_GSIS   24
+#define X86_N_PIC    16 /* inputs of the two PICs */
+
+/*
+ * PCI slots and virtio-mmio devices share these lines, level triggered: there are more devices
+ * than inputs. Number n, of slots or of devices, has line n modulo their count.
+ */
+#define X86_IRQ_SHARED	 16
+#define X86_N_IRQ_SHARED 8
 
 #endif

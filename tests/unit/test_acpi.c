@@ -20,7 +20,9 @@
 #include "devices/acpi_pm.h"
 
 #define GOLDEN "tests/golden/acpi/"
-#define ROOM   16384
+#define ROOM   32768
+
+#define N_MMIO 31 /* as many virtio-mmio devices as a machine can have */
 
 /* Offsets are those of ACPI 6.5, tables 5.3 to 5.19, written apart from acpi.c. */
 #define HDR_LENGTH   4
@@ -58,6 +60,18 @@ static void build_at(struct blob *b, u64 gpa, unsigned int n_vcpus)
 static void build(struct blob *b, unsigned int n_vcpus)
 {
 	build_at(b, X86_ACPI_GPA, n_vcpus);
+}
+
+static void build_mmio(struct blob *b, unsigned int n)
+{
+	static u32 ids[1];
+	struct lkvm_error err = { 0 };
+
+	memset(b, 0, sizeof(*b));
+	b->desc = (struct acpi_desc){
+		.gpa = X86_ACPI_GPA, .apic_ids = ids, .n_vcpus = 1, .n_virtio_mmio = n
+	};
+	assert_int_equal(acpi_build(&b->desc, b->bytes, ROOM, &b->used, &err), 0);
 }
 
 static u8 sum(const u8 *p, size_t len)
@@ -152,9 +166,10 @@ static void every_table_is_whole_for_1_2_and_255_vcpus(void **state)
 		build(&b, counts[i]);
 		assert_true(b.used <= X86_ACPI_SIZE);
 		x = xsdt(&b);
-		assert_int_equal(get_le32(x + HDR_LENGTH), HDR_LEN + 2 * 8);
+		assert_int_equal(get_le32(x + HDR_LENGTH), HDR_LEN + 3 * 8);
 		find(&b, "FACP");
 		find(&b, "APIC");
+		find(&b, "MCFG");
 		dsdt(&b);
 		assert_memory_equal(facs(&b), "FACS", 4);
 	}
@@ -166,7 +181,7 @@ static void tables_do_not_overlap(void **state)
 	struct {
 		const u8 *p;
 		size_t len;
-	} t[6];
+	} t[7];
 
 	(void)state;
 	build(&b, 255);
@@ -176,6 +191,7 @@ static void tables_do_not_overlap(void **state)
 	t[3].p = find(&b, "FACP");
 	t[4].p = find(&b, "APIC");
 	t[5].p = xsdt(&b);
+	t[6].p = find(&b, "MCFG");
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
 		t[i].len = i == 0 ? 36 : get_le32(t[i].p + HDR_LENGTH);
 		for (size_t j = 0; j < i; j++)
@@ -335,6 +351,50 @@ static void dsdt_has_the_devices_of_layout_h(void **state)
 	assert_device(d, X86_PORT_COM1, 8, X86_IRQ_COM1);
 	assert_device(d, X86_PORT_RTC, 2, X86_IRQ_RTC);
 	assert_device(d, X86_PORT_PVPANIC, 1, 0);
+}
+
+static void mcfg_names_the_ecam_of_bus_0(void **state)
+{
+	struct blob b;
+	const u8 *m;
+
+	(void)state;
+	build(&b, 1);
+	m = find(&b, "MCFG");
+	assert_int_equal(get_le32(m + HDR_LENGTH), 60);
+	assert_int_equal(get_le64(m + 44), X86_ECAM_BASE);
+	assert_int_equal(get_le16(m + 52), 0);
+	assert_int_equal(m[54], 0);
+	assert_int_equal(m[55], 0);
+	/* one MiB is what 32 slots of 8 functions of 4 KiB take */
+	assert_int_equal(X86_ECAM_LEN, 32 * 8 * 4096);
+}
+
+/* Descriptors of 6.4.3.4 and 6.4.3.6, written apart from acpi.c. */
+static void ssdt_has_each_virtio_mmio_device_at_its_place(void **state)
+{
+	static const unsigned int counts[] = { 1, 2, 9, N_MMIO };
+	struct blob b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		const u8 *t;
+
+		build_mmio(&b, counts[i]);
+		t = find(&b, "SSDT");
+		for (unsigned int n = 0; n <= counts[i]; n++) {
+			u8 crs[21] = { 0x86, 9, 0, 1 };
+
+			put_le32(crs + 4, X86_VIRTIO_MMIO_BASE + n * X86_VIRTIO_MMIO_STEP);
+			put_le32(crs + 8, X86_VIRTIO_MMIO_LEN);
+			memcpy(crs + 12, "\x89\x06\x00\x09\x01", 5);
+			put_le32(crs + 17, X86_IRQ_SHARED + n % X86_N_IRQ_SHARED);
+			assert_int_equal(contains(t, crs, sizeof(crs)), n < counts[i]);
+		}
+	}
+	/* without any there is no such table */
+	build(&b, 1);
+	assert_null(memmem(b.bytes, b.used, "SSDT", 4));
 }
 
 /* ---- refusals ---------------------------------------------------------------------- */
@@ -591,6 +651,36 @@ static void dsdt_disassembles_to_the_golden_text(void **state)
 	assert_golden("dsdt.txt", dsdt(&b), keep_asl);
 }
 
+static void mcfg_disassembles_to_the_golden_text(void **state)
+{
+	struct blob b;
+
+	(void)state;
+	build(&b, 1);
+	assert_golden("mcfg.txt", find(&b, "MCFG"), keep_field);
+}
+
+static void ssdt_disassembles_to_the_golden_text(void **state)
+{
+	struct blob b;
+
+	(void)state;
+	build_mmio(&b, 2);
+	assert_golden("ssdt.txt", find(&b, "SSDT"), keep_asl);
+}
+
+static void ssdt_of_31_devices_disassembles_without_complaint(void **state)
+{
+	struct blob b;
+	char *text;
+
+	(void)state;
+	build_mmio(&b, N_MMIO);
+	text = disassemble(find(&b, "SSDT"), keep_asl);
+	assert_non_null(strstr(text, "Device (VI1E)"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -603,6 +693,8 @@ int main(void)
 		cmocka_unit_test(madt_lists_each_vcpu_once_in_order),
 		cmocka_unit_test(fadt_points_at_the_registers_of_the_pm_device),
 		cmocka_unit_test(dsdt_has_the_devices_of_layout_h),
+		cmocka_unit_test(mcfg_names_the_ecam_of_bus_0),
+		cmocka_unit_test(ssdt_has_each_virtio_mmio_device_at_its_place),
 		cmocka_unit_test(every_buffer_too_small_gives_enospc_and_no_overflow),
 		cmocka_unit_test(exact_buffer_is_enough),
 		cmocka_unit_test(apic_ids_that_do_not_fit_are_refused),
@@ -612,6 +704,9 @@ int main(void)
 		cmocka_unit_test(madt_disassembles_to_the_golden_text),
 		cmocka_unit_test(madt_of_255_vcpus_disassembles_without_complaint),
 		cmocka_unit_test(dsdt_disassembles_to_the_golden_text),
+		cmocka_unit_test(mcfg_disassembles_to_the_golden_text),
+		cmocka_unit_test(ssdt_disassembles_to_the_golden_text),
+		cmocka_unit_test(ssdt_of_31_devices_disassembles_without_complaint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
