@@ -4,6 +4,7 @@
  */
 #include "tests/faults.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libelf.h>
@@ -82,12 +83,19 @@ WRAP(FAULTS_FD, int, eventfd, (unsigned int val, int flags), (val, flags), -1, E
 WRAP(FAULTS_FD, int, timerfd_create, (int clock, int flags), (clock, flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, signalfd, (int fd, const void *set, int flags), (fd, set, flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, epoll_create1, (int flags), (flags), -1, EMFILE)
+WRAP(FAULTS_FD, int, socket, (int family, int type, int proto), (family, type, proto), -1, EMFILE)
+WRAP(FAULTS_FD, DIR *, opendir, (const char *path), (path), NULL, EMFILE)
 
 WRAP(FAULTS_THREAD, int, pthread_create,
      (pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg),
      (thread, attr, fn, arg), EAGAIN, 0)
 
 WRAP(FAULTS_READ, ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len), -1, EIO)
+WRAP(FAULTS_READ, ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1, EIO)
+WRAP(FAULTS_READ, ssize_t, preadv64, (int fd, const struct iovec *iov, int n, off_t off),
+     (fd, iov, n, off), -1, EIO)
+WRAP(FAULTS_READ, ssize_t, getrandom, (void *buf, size_t len, unsigned int flags),
+     (buf, len, flags), -1, EIO)
 WRAP(FAULTS_READ, ssize_t, pread64, (int fd, void *buf, size_t len, off_t off),
      (fd, buf, len, off), -1, EIO)
 WRAP(FAULTS_READ, ssize_t, recv, (int fd, void *buf, size_t len, int flags),
@@ -96,6 +104,11 @@ WRAP(FAULTS_READ, int, fstat64, (int fd, struct stat *st), (fd, st), -1, EIO)
 
 WRAP(FAULTS_WRITE, ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len), -1, EIO)
 WRAP(FAULTS_WRITE, ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1, EIO)
+WRAP(FAULTS_WRITE, ssize_t, pwritev64, (int fd, const struct iovec *iov, int n, off_t off),
+     (fd, iov, n, off), -1, EIO)
+WRAP(FAULTS_WRITE, int, fdatasync, (int fd), (fd), -1, EIO)
+WRAP(FAULTS_WRITE, int, fallocate64, (int fd, int mode, off_t off, off_t len),
+     (fd, mode, off, len), -1, EIO)
 WRAP(FAULTS_WRITE, ssize_t, send, (int fd, const void *buf, size_t len, int flags),
      (fd, buf, len, flags), -1, EIO)
 
@@ -107,10 +120,14 @@ WRAP(FAULTS_LOOP, int, poll, (struct pollfd *fds, nfds_t n, int ms), (fds, n, ms
 WRAP(FAULTS_LOOP, int, io_uring_queue_init,
      (unsigned int n, struct io_uring *ring, unsigned int flags), (n, ring, flags), -ENOMEM, 0)
 WRAP(FAULTS_LOOP, int, io_uring_submit, (struct io_uring *ring), (ring), -ENOMEM, 0)
+WRAP(FAULTS_LOOP, int, io_uring_submit_and_get_events, (struct io_uring *ring), (ring), -ENOMEM, 0)
 WRAP(FAULTS_LOOP, int, io_uring_submit_and_wait_timeout,
      (struct io_uring *ring, struct io_uring_cqe **cqe, unsigned int n,
       struct __kernel_timespec *ts, sigset_t *mask),
      (ring, cqe, n, ts, mask), -ENOMEM, 0)
+
+WRAP(FAULTS_CONTROL, int, connect, (int fd, const struct sockaddr *addr, socklen_t len),
+     (fd, addr, len), -1, ECONNREFUSED)
 
 WRAP(FAULTS_ELF, Elf *, elf_begin, (int fd, Elf_Cmd cmd, Elf *ref), (fd, cmd, ref), NULL, 0)
 WRAP(FAULTS_ELF, Elf_Data *, elf_getdata, (Elf_Scn *scn, Elf_Data *data), (scn, data), NULL, 0)
@@ -144,8 +161,25 @@ int __wrap_fcntl64(int fd, int cmd, ...)
 	va_start(ap, cmd);
 	arg = cmd == F_GETFD || cmd == F_GETFL ? 0 : va_arg(ap, long);
 	va_end(ap);
-	if (cmd != F_DUPFD_CLOEXEC || !fails(FAULTS_FD, "fcntl F_DUPFD_CLOEXEC"))
+	if (cmd == F_DUPFD_CLOEXEC ? !fails(FAULTS_FD, "fcntl F_DUPFD_CLOEXEC")
+				   : !fails(FAULTS_CONTROL, "fcntl"))
 		return __real_fcntl64(fd, cmd, arg);
-	errno = EMFILE;
+	errno = cmd == F_DUPFD_CLOEXEC ? EMFILE : EIO;
+	return -1;
+}
+
+int __real_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_ioctl(int fd, unsigned long cmd, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	if (!fails(FAULTS_CONTROL, "ioctl"))
+		return __real_ioctl(fd, cmd, arg);
+	errno = EIO;
 	return -1;
 }

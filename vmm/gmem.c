@@ -1,6 +1,7 @@
 #include "vmm/gmem.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -171,4 +172,176 @@ int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len)
 		len -= (u64)n;
 	}
 	return 0;
+}
+
+/* ---- views --------------------------------------------------------------------------- */
+
+int gmem_view_init(struct gmem_view *view, const struct gmem *gm, u64 gpa, u32 len, u32 align)
+{
+	*view = (struct gmem_view){ 0 };
+	if (gpa % align)
+		return -EINVAL;
+	view->host = gmem_host(gm, gpa, len);
+	if (!view->host)
+		return -EFAULT;
+	view->len = len;
+	return 0;
+}
+
+/* ---- vectors ------------------------------------------------------------------------- */
+
+int gmem_vec_add(struct gmem_vec *vec, const struct gmem *gm, u64 gpa, u32 len)
+{
+	u8 *host = gmem_host(gm, gpa, len);
+
+	if (!host || !len)
+		return -EFAULT;
+	if (len > UINT32_MAX - vec->len)
+		return -EOVERFLOW;
+	vec->iov[vec->n++] = (struct iovec){ .iov_base = host, .iov_len = len };
+	vec->len += len;
+	return 0;
+}
+
+/* A place in a stream: in the piece @iov (never at its end, unless at that of the stream). */
+struct vec_pos {
+	struct iovec *iov;
+	size_t off;
+};
+
+/* @off is not beyond the end. */
+static struct vec_pos vec_seek(const struct gmem_vec *vec, size_t off)
+{
+	struct vec_pos pos = { .iov = vec->iov, .off = off };
+	unsigned int left = vec->n;
+
+	for (; left && pos.off >= pos.iov->iov_len; left--)
+		pos.off -= pos.iov++->iov_len;
+	return pos;
+}
+
+/* The bytes at @pos that lie side by side, @len at most and not 0; @pos moves behind them. */
+static u8 *vec_next(struct vec_pos *pos, size_t len, size_t *n)
+{
+	u8 *host = (u8 *)pos->iov->iov_base + pos->off;
+
+	*n = min_u64(len, pos->iov->iov_len - pos->off);
+	pos->off += *n;
+	if (pos->off == pos->iov->iov_len) {
+		pos->iov++;
+		pos->off = 0;
+	}
+	return host;
+}
+
+bool gmem_vec_read(const struct gmem_vec *vec, size_t off, void *buf, size_t len)
+{
+	struct vec_pos pos;
+	u8 *to = buf;
+
+	if (!range_fits(off, len, vec->len))
+		return false;
+	pos = vec_seek(vec, off);
+	for (size_t n; len; len -= n, to += n) {
+		const u8 *host = vec_next(&pos, len, &n);
+
+		memcpy(to, host, n);
+	}
+	return true;
+}
+
+bool gmem_vec_write(const struct gmem_vec *vec, size_t off, const void *buf, size_t len)
+{
+	const u8 *from = buf;
+	struct vec_pos pos;
+
+	if (!range_fits(off, len, vec->len))
+		return false;
+	pos = vec_seek(vec, off);
+	for (size_t n; len; len -= n, from += n) {
+		u8 *host = vec_next(&pos, len, &n);
+
+		memcpy(host, from, n);
+	}
+	return true;
+}
+
+bool gmem_vec_zero(const struct gmem_vec *vec, size_t off, size_t len)
+{
+	struct vec_pos pos;
+
+	if (!range_fits(off, len, vec->len))
+		return false;
+	pos = vec_seek(vec, off);
+	for (size_t n; len; len -= n) {
+		u8 *host = vec_next(&pos, len, &n);
+
+		memset(host, 0, n);
+	}
+	return true;
+}
+
+bool gmem_vec_drop(struct gmem_vec *vec, size_t len)
+{
+	struct vec_pos pos;
+
+	if (len > vec->len)
+		return false;
+	pos = vec_seek(vec, len);
+	vec->n -= (unsigned int)(pos.iov - vec->iov);
+	vec->iov = pos.iov;
+	vec->len -= len;
+	if (pos.off) {
+		pos.iov->iov_base = (u8 *)pos.iov->iov_base + pos.off;
+		pos.iov->iov_len -= pos.off;
+	}
+	return true;
+}
+
+bool gmem_vec_split(struct gmem_vec *vec, size_t len, struct gmem_vec *tail)
+{
+	struct vec_pos pos;
+	unsigned int n;
+
+	if (len > vec->len)
+		return false;
+	pos = vec_seek(vec, len);
+	n = (unsigned int)(pos.iov - vec->iov);
+	if (tail) {
+		tail->n = vec->n - n;
+		tail->len = vec->len - len;
+		for (unsigned int i = 0; i < tail->n; i++)
+			tail->iov[i] = pos.iov[i];
+		if (pos.off) {
+			tail->iov->iov_base = (u8 *)tail->iov->iov_base + pos.off;
+			tail->iov->iov_len -= pos.off;
+		}
+	}
+	if (pos.off) {
+		pos.iov->iov_len = pos.off;
+		n++;
+	}
+	vec->n = n;
+	vec->len = len;
+	return true;
+}
+
+ssize_t gmem_vec_readv(const struct gmem_vec *vec, int fd)
+{
+	ssize_t n;
+
+	do {
+		n = readv(fd, vec->iov, (int)min_u64(vec->n, IOV_MAX));
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t gmem_vec_writev(const struct gmem_vec *vec, int fd)
+{
+	ssize_t n;
+
+	do {
+		n = writev(fd, vec->iov, (int)min_u64(vec->n, IOV_MAX));
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
 }

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
@@ -21,12 +22,10 @@ static void loop_wake(struct loop *loop)
 	(void)n;
 }
 
-static void wake_drain(struct loop_fd *lfd, u32 revents)
+/* To have waited no longer is all it is for. */
+static void on_wake(struct loop_fd *lfd, u32 revents)
 {
-	u64 count;
-	ssize_t n = read(lfd->fd, &count, sizeof(count));
-
-	(void)n;
+	(void)lfd;
 	(void)revents;
 }
 
@@ -157,6 +156,9 @@ static u64 next_timeout(struct loop *loop)
 {
 	u64 timeout = LOOP_FOREVER;
 
+	/* Left by a drain, or in want of room in the ring. */
+	if (loop->fired || loop->changed || loop->io_done.head || loop->io_new.head)
+		return 0;
 	pthread_mutex_lock(&loop->lock);
 	if (loop->work) {
 		timeout = 0;
@@ -169,30 +171,84 @@ static u64 next_timeout(struct loop *loop)
 	return timeout;
 }
 
-void loop_dispatch(struct loop *loop, u32 slot, u32 gen, u32 revents)
-{
-	struct loop_fd *lfd;
+/* ---- descriptors ---------------------------------------------------------------------- */
 
-	if (slot >= loop->n_slots || loop->slots[slot].gen != gen)
+static void slot_changed(struct loop *loop, struct loop_slot *slot)
+{
+	if (slot->in_changed)
 		return;
-	lfd = loop->slots[slot].lfd;
-	if (lfd && lfd->events && revents)
-		lfd->fn(lfd, revents);
+	slot->in_changed = true;
+	slot->next_changed = loop->changed;
+	loop->changed = slot;
 }
 
+void loop_fire(struct loop *loop, u32 slot, u32 gen, u32 revents)
+{
+	struct loop_slot *s;
+
+	if (slot >= loop->n_slots)
+		return;
+	s = &loop->slots[slot];
+	if (s->gen != gen || !s->lfd)
+		return;
+	s->fired |= revents;
+	if (s->in_fired)
+		return;
+	s->in_fired = true;
+	s->next_fired = NULL;
+	*loop->fired_tail = s;
+	loop->fired_tail = &s->next_fired;
+}
+
+/* Tell the owners of what happened. True: something did. */
+static bool run_fired(struct loop *loop)
+{
+	struct loop_slot *s;
+	bool any = false;
+
+	while ((s = loop->fired)) {
+		struct loop_fd *lfd = s->lfd;
+		u32 revents = s->fired;
+
+		loop->fired = s->next_fired;
+		if (!loop->fired)
+			loop->fired_tail = &loop->fired;
+		s->in_fired = false;
+		s->fired = 0;
+		if (!lfd)
+			continue;
+		if (lfd->armed != lfd->events)
+			slot_changed(loop, s);
+		/* What it wants may have changed since. */
+		revents &= lfd->events | POLLERR | POLLHUP | POLLNVAL;
+		if (!lfd->events || !revents)
+			continue;
+		lfd->fn(lfd, revents);
+		any = true;
+	}
+	return any;
+}
+
+/* What cannot be armed now (-EBUSY) stays for the next round. */
 static int arm_changed(struct loop *loop)
 {
-	for (u32 i = 0; i < loop->n_slots; i++) {
-		struct loop_fd *lfd = loop->slots[i].lfd;
-		int ret;
+	struct loop_slot *s = loop->changed;
+	int ret = 0;
 
-		if (!lfd || lfd->armed == lfd->events)
-			continue;
-		ret = loop->waiter->arm(loop, i);
-		if (ret)
-			return ret;
+	loop->changed = NULL;
+	while (s && !ret) {
+		struct loop_slot *next = s->next_changed;
+
+		s->in_changed = false;
+		if (s->lfd && s->lfd->armed != s->lfd->events)
+			ret = loop->waiter->arm(loop, (u32)(s - loop->slots));
+		if (ret == -EBUSY) {
+			slot_changed(loop, s);
+			ret = 0;
+		}
+		s = next;
 	}
-	return 0;
+	return ret;
 }
 
 int loop_fd_add(struct loop *loop, struct loop_fd *lfd, struct lkvm_error *err)
@@ -215,8 +271,9 @@ int loop_fd_add(struct loop *loop, struct loop_fd *lfd, struct lkvm_error *err)
 
 void loop_fd_set(struct loop *loop, struct loop_fd *lfd, u32 events)
 {
-	(void)loop; /* arm_changed() sees it before the next wait */
 	lfd->events = events;
+	if (lfd->armed != events)
+		slot_changed(loop, &loop->slots[lfd->slot]);
 }
 
 void loop_fd_del(struct loop *loop, struct loop_fd *lfd)
@@ -229,9 +286,12 @@ void loop_fd_del(struct loop *loop, struct loop_fd *lfd)
 		loop->waiter->forget(loop, lfd->slot);
 	slot->lfd = NULL;
 	slot->gen++;
+	slot->fired = 0;
 	while (loop->n_slots && !loop->slots[loop->n_slots - 1].lfd)
 		loop->n_slots--;
 }
+
+/* ---- running ---------------------------------------------------------------------------- */
 
 /* Where io_uring is forbidden (seccomp, sysctl, rlimits) epoll does the same, slower. */
 static int waiter_open(struct loop *loop)
@@ -260,9 +320,14 @@ static int loop_rounds(struct loop *loop)
 		run_timers(loop, clock_ns());
 		if (atomic_load(&loop->stop))
 			break;
+		loop_io_submit(loop);
 		ret = arm_changed(loop);
 		if (!ret)
 			ret = loop->waiter->wait(loop, next_timeout(loop));
+		loop_io_call(loop);
+		run_fired(loop);
+		if (!ret)
+			ret = loop->io_lost;
 	}
 	return ret;
 }
@@ -288,11 +353,12 @@ int loop_run(struct loop *loop, struct lkvm_error *err)
 	ret = loop_rounds(loop);
 	if (ret)
 		err_host(err, -ret, "event loop (%s)", loop->waiter->name);
+	loop_io_settle(loop);
 	for (u32 i = 0; i < loop->n_slots; i++) {
-		if (loop->slots[i].lfd) {
-			loop->waiter->forget(loop, i);
-			loop->slots[i].lfd->armed = 0;
-		}
+		if (!loop->slots[i].lfd)
+			continue;
+		loop->waiter->forget(loop, i);
+		loop->slots[i].lfd->armed = 0;
 	}
 	loop->waiter->close(loop);
 	loop->waiter = NULL;
@@ -303,23 +369,33 @@ int loop_run(struct loop *loop, struct lkvm_error *err)
 int loop_create(struct loop **out, enum loop_kind kind, struct lkvm_error *err)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
-	int ret;
+	void *slots;
 
 	*out = NULL;
 	if (!loop)
 		return err_host(err, ENOMEM, "event loop");
+	slots = mmap(NULL, LOOP_MAX_FDS * sizeof(*loop->slots), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slots == MAP_FAILED) {
+		free(loop);
+		return err_host(err, ENOMEM, "event loop");
+	}
+	loop->slots = slots;
+	loop->fired_tail = &loop->fired;
 	loop->kind = kind;
 	loop->work_tail = &loop->work;
 	/* A deadline of 0 means off, so the manual clock starts later than that. */
 	loop->manual_now = NSEC_PER_SEC;
-	loop->wake = (struct loop_fd){ .fn = wake_drain };
+	loop_io_init(loop);
+	pthread_mutex_init(&loop->lock, NULL);
+	loop->wake = (struct loop_fd){ .fn = on_wake, .edge = true };
 	loop->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->wake.fd < 0) {
-		ret = err_host(err, errno, "event loop: eventfd");
-		free(loop);
+		int ret = err_host(err, errno, "event loop: eventfd");
+
+		loop_destroy(loop);
 		return ret;
 	}
-	pthread_mutex_init(&loop->lock, NULL);
 	loop_fd_add(loop, &loop->wake, NULL);
 	loop_fd_set(loop, &loop->wake, POLLIN);
 	*out = loop;
@@ -330,7 +406,9 @@ void loop_destroy(struct loop *loop)
 {
 	if (!loop)
 		return;
-	close(loop->wake.fd);
+	if (loop->wake.fd >= 0)
+		close(loop->wake.fd);
+	munmap(loop->slots, LOOP_MAX_FDS * sizeof(*loop->slots));
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
 }
@@ -339,21 +417,21 @@ void loop_destroy(struct loop *loop)
 
 static bool manual_poll(struct loop *loop)
 {
-	bool any = false;
-
 	for (u32 i = 0; i < loop->n_slots; i++) {
 		struct loop_fd *lfd = loop->slots[i].lfd;
 		struct pollfd p;
+		u64 count;
 
 		if (!lfd || !lfd->events)
 			continue;
 		p = (struct pollfd){ .fd = lfd->fd, .events = (short)lfd->events };
 		if (poll(&p, 1, 0) <= 0)
 			continue;
-		loop_dispatch(loop, i, loop->slots[i].gen, (u32)p.revents);
-		any = true;
+		if (lfd->edge && read(lfd->fd, &count, sizeof(count)) < 0)
+			continue;
+		loop_fire(loop, i, loop->slots[i].gen, (u32)p.revents);
 	}
-	return any;
+	return run_fired(loop);
 }
 
 void loop_manual_run(struct loop *loop)
@@ -363,6 +441,8 @@ void loop_manual_run(struct loop *loop)
 		bool any = run_work(loop);
 
 		any |= run_timers(loop, loop->manual_now);
+		any |= loop_io_submit(loop);
+		any |= loop_io_call(loop);
 		any |= manual_poll(loop);
 		if (!any)
 			return;

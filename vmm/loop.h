@@ -35,8 +35,8 @@ struct loop_fd {
 	struct loop_fd *next;			      /* loop.c */
 	/*
 	 * Tell of each arrival instead of readiness, so that nobody has to take away what
-	 * arrived: for an eventfd, of which only the signals matter (one call may stand for
-	 * several). Set before loop_fd_add().
+	 * arrived: for POLLIN of an eventfd, of which only the signals matter. One call may
+	 * stand for several, and one may come for nothing. Set before loop_fd_add().
 	 */
 	bool edge;
 	u32 slot;  /* loop.c */
@@ -112,6 +112,9 @@ void loop_post(struct loop *loop, struct loop_work *work);
 /* Start @io. Cannot fail: what goes wrong is in its result. */
 void loop_io_start(struct loop *loop, struct loop_io *io);
 
+/* As if started, but nothing is done: @io ends with @res. */
+void loop_io_refuse(struct loop *loop, struct loop_io *io, s64 res);
+
 /*
  * Wait until no request is under way, calling their owners as they end; nothing else of the
  * loop is called meanwhile. Owners must not start new ones. -errno when waiting failed and the
@@ -127,7 +130,7 @@ void loop_manual_advance(struct loop *loop, u64 ns);
 /*
  * Manual loops only: what a test does to requests. @hook sees each as it is started and returns
  * true to keep it, to set @res and hand it to loop_manual_io_done() later; false lets it
- * run. NULL lets all run.
+ * run. NULL lets all run. With some kept, loop_io_drain() gives up with -EBUSY.
  */
 void loop_manual_io_hook(struct loop *loop, bool (*hook)(void *ctx, struct loop_io *io), void *ctx);
 void loop_manual_io_done(struct loop *loop, struct loop_io *io);

@@ -12,7 +12,8 @@
 
 #include "vmm/loop_impl.h"
 
-#define EPOLL_BATCH 16
+#define EPOLL_BATCH  16
+#define ALWAYS_READY (-2) /* in place of a duplicate */
 
 /* EPOLLIN, EPOLLOUT, EPOLLERR and EPOLLHUP are by definition the POLL* of the same name. */
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
@@ -54,7 +55,7 @@ static void epoll_forget(struct loop *loop, u32 slot)
 	s->gen++;
 }
 
-static int epoll_arm(struct loop *loop, u32 slot)
+static int epoll_watch(struct loop *loop, u32 slot)
 {
 	struct loop_slot *s = &loop->slots[slot];
 	struct epoll_event ev;
@@ -65,22 +66,32 @@ static int epoll_arm(struct loop *loop, u32 slot)
 	s->dup = fcntl(s->lfd->fd, F_DUPFD_CLOEXEC, 0);
 	if (s->dup < 0)
 		return -errno;
-	ev = (struct epoll_event){ .events = s->lfd->events, .data.u64 = (u64)s->gen << 32 | slot };
+	ev = (struct epoll_event){
+		.events = s->lfd->events | (s->lfd->edge ? EPOLLET : 0),
+		.data.u64 = (u64)s->gen << 32 | slot,
+	};
 	if (epoll_ctl(epfd(loop), EPOLL_CTL_ADD, s->dup, &ev)) {
 		int e = errno;
 
 		close(s->dup);
-		s->dup = -1;
-		if (e != EPERM)
-			return -e;
+		s->dup = ALWAYS_READY;
+		return e == EPERM ? 0 : -e;
 	}
 	s->lfd->armed = s->lfd->events;
 	return 0;
 }
 
-static bool always_ready(const struct loop_slot *s)
+static int epoll_arm(struct loop *loop, u32 slot)
 {
-	return s->lfd && s->lfd->armed && s->dup < 0;
+	struct loop_slot *s = &loop->slots[slot];
+	int ret = 0;
+
+	if (s->dup != ALWAYS_READY)
+		ret = epoll_watch(loop, slot);
+	/* Never armed, it comes here again once its owner was called. */
+	if (!ret && s->dup == ALWAYS_READY)
+		loop_fire(loop, slot, s->gen, s->lfd->events);
+	return ret;
 }
 
 static int epoll_wait_once(struct loop *loop, u64 timeout)
@@ -90,20 +101,11 @@ static int epoll_wait_once(struct loop *loop, u64 timeout)
 	u64 ms = (timeout + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
 	int n, wait_ms = timeout == LOOP_FOREVER ? -1 : (int)min_u64(ms, INT32_MAX);
 
-	for (u32 i = 0; i < loop->n_slots; i++) {
-		if (always_ready(&loop->slots[i]))
-			wait_ms = 0;
-	}
 	n = epoll_wait(epfd(loop), evs, EPOLL_BATCH, wait_ms);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < n; i++)
-		loop_dispatch(loop, (u32)evs[i].data.u64, (u32)(evs[i].data.u64 >> 32),
-			      evs[i].events);
-	for (u32 i = 0; i < loop->n_slots; i++) {
-		if (always_ready(&loop->slots[i]))
-			loop_dispatch(loop, i, loop->slots[i].gen, loop->slots[i].lfd->armed);
-	}
+		loop_fire(loop, (u32)evs[i].data.u64, (u32)(evs[i].data.u64 >> 32), evs[i].events);
 	return 0;
 }
 

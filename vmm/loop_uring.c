@@ -1,24 +1,50 @@
 /*
- * loop_uring.c - waiting in io_uring, through liburing.
+ * loop_uring.c - waiting and file requests in io_uring, through liburing.
  *
- * Every descriptor is one one-shot poll request, asked again after it fired: arming
- * and waiting are then a single system call per round.
+ * A level-triggered source is a one-shot poll, asked again once its owner was called; an
+ * edge-triggered one is a poll that stays and completes at each arrival. Polls, file requests
+ * and waiting are then a single system call per round, whatever happened.
  */
 #include <errno.h>
 #include <liburing.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #include "vmm/loop_impl.h"
 
-#define URING_ENTRIES 64
+#define URING_ENTRIES 256
 
-/* user_data of a poll: slot and generation. Cancel requests carry this one, which no poll has. */
+/*
+ * user_data: of a file request its address, which is even; of a poll its slot and generation,
+ * made odd. Cancel requests carry what is neither.
+ */
 #define URING_IGNORE UINT64_MAX
 
-static u64 user_data(u32 slot, u32 gen)
+static u64 poll_data(u32 slot, u32 gen)
 {
-	return (u64)gen << 32 | slot;
+	return (u64)gen << 32 | slot << 1 | 1;
+}
+
+static int uring_init(struct io_uring *ring)
+{
+	/*
+	 * Only this thread submits, and completions are worked on only while it waits: it is
+	 * not interrupted for them.
+	 */
+	int ret = io_uring_queue_init(URING_ENTRIES, ring,
+				      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+
+	if (ret == -EINVAL) /* before Linux 6.1 */
+		ret = io_uring_queue_init(URING_ENTRIES, ring, 0);
+	if (ret < 0)
+		return ret;
+	/* Polls that stay came with Linux 5.13, and so did this flag. */
+	if (!(ring->features & IORING_FEAT_RSRC_TAGS)) {
+		io_uring_queue_exit(ring);
+		return -ENOSYS;
+	}
+	return 0;
 }
 
 static int uring_open(struct loop *loop)
@@ -28,8 +54,8 @@ static int uring_open(struct loop *loop)
 
 	if (!ring)
 		return -ENOMEM;
-	ret = io_uring_queue_init(URING_ENTRIES, ring, 0);
-	if (ret < 0) {
+	ret = uring_init(ring);
+	if (ret) {
 		free(ring);
 		return ret;
 	}
@@ -63,7 +89,7 @@ static int uring_cancel(struct loop *loop, u32 slot)
 	sqe = uring_sqe(loop->waiter_state);
 	if (!sqe)
 		return -EBUSY;
-	io_uring_prep_cancel64(sqe, user_data(slot, s->gen), 0);
+	io_uring_prep_cancel64(sqe, poll_data(slot, s->gen), 0);
 	sqe->user_data = URING_IGNORE;
 	s->lfd->armed = 0;
 	s->gen++;
@@ -81,20 +107,74 @@ static int uring_arm(struct loop *loop, u32 slot)
 	sqe = uring_sqe(loop->waiter_state);
 	if (!sqe)
 		return -EBUSY;
-	io_uring_prep_poll_add(sqe, s->lfd->fd, s->lfd->events);
-	sqe->user_data = user_data(slot, s->gen);
+	if (s->lfd->edge)
+		io_uring_prep_poll_multishot(sqe, s->lfd->fd, s->lfd->events);
+	else
+		io_uring_prep_poll_add(sqe, s->lfd->fd, s->lfd->events);
+	sqe->user_data = poll_data(slot, s->gen);
 	s->lfd->armed = s->lfd->events;
 	return 0;
 }
 
 static void uring_forget(struct loop *loop, u32 slot)
 {
+	bool edge = loop->slots[slot].lfd->edge;
+
 	/*
-	 * The poll holds a reference to the file until it is cancelled. Were there no room
-	 * to ask for that, closing the ring would do it.
+	 * The poll holds a reference to the file until it is cancelled, so others would not see
+	 * it closed: not left to the next round. Of an eventfd there is nothing to see. Were
+	 * there no room to ask, closing the ring would do it.
 	 */
-	if (!uring_cancel(loop, slot))
-		io_uring_submit(loop->waiter_state);
+	if (!uring_cancel(loop, slot) && !edge)
+		io_uring_submit_and_get_events(loop->waiter_state);
+}
+
+static int uring_send(struct loop *loop, struct loop_io *io)
+{
+	struct io_uring_sqe *sqe = uring_sqe(loop->waiter_state);
+	unsigned int n_iov = (unsigned int)min_u64(io->vec.n, IOV_MAX);
+
+	if (!sqe)
+		return -EBUSY;
+	switch (io->op) {
+	case LOOP_OP_READ:
+		io_uring_prep_readv(sqe, io->fd, io->vec.iov, n_iov, io->off);
+		break;
+	case LOOP_OP_WRITE:
+		io_uring_prep_writev(sqe, io->fd, io->vec.iov, n_iov, io->off);
+		break;
+	case LOOP_OP_FDATASYNC:
+		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);
+		break;
+	case LOOP_OP_FALLOCATE:
+		io_uring_prep_fallocate(sqe, io->fd, io->mode, (off_t)io->off, (off_t)io->len);
+		break;
+	}
+	sqe->user_data = (u64)(uintptr_t)io;
+	return 0;
+}
+
+static void uring_io_ended(struct loop *loop, struct loop_io *io, int res)
+{
+	/* Its owner was told that it may give the memory back. */
+	if (loop->io_lost)
+		return;
+	loop->n_sent--;
+	/* What the ring would not do is done here: once, however often it would say so. */
+	if (res == -EAGAIN || res == -EINTR)
+		loop_io_run(loop, io);
+	else
+		loop_io_end(loop, io, res);
+}
+
+static void uring_polled(struct loop *loop, u64 data, int res, bool more)
+{
+	u32 slot = (u32)data >> 1, gen = (u32)(data >> 32);
+	u32 revents = res < 0 ? POLLERR : (u32)res;
+
+	if (!more && slot < loop->n_slots && loop->slots[slot].gen == gen && loop->slots[slot].lfd)
+		loop->slots[slot].lfd->armed = 0;
+	loop_fire(loop, slot, gen, revents);
 }
 
 static int uring_wait(struct loop *loop, u64 timeout)
@@ -112,16 +192,16 @@ static int uring_wait(struct loop *loop, u64 timeout)
 		return ret;
 	while (!io_uring_peek_cqe(ring, &cqe)) {
 		u64 data = cqe->user_data;
-		u32 slot = (u32)data, gen = (u32)(data >> 32);
 		int res = cqe->res;
+		bool more = cqe->flags & IORING_CQE_F_MORE;
 
-		/* Seen first: a callback may run for long, and may arm again. */
 		io_uring_cqe_seen(ring, cqe);
-		if (data == URING_IGNORE || data == LIBURING_UDATA_TIMEOUT)
+		if (data == URING_IGNORE)
 			continue;
-		if (slot < loop->n_slots && loop->slots[slot].gen == gen && loop->slots[slot].lfd)
-			loop->slots[slot].lfd->armed = 0;
-		loop_dispatch(loop, slot, gen, res < 0 ? POLLERR : (u32)res);
+		if (data & 1)
+			uring_polled(loop, data, res, more);
+		else
+			uring_io_ended(loop, (struct loop_io *)(uintptr_t)data, res);
 	}
 	return 0;
 }
@@ -133,4 +213,5 @@ const struct loop_waiter loop_uring = {
 	.arm = uring_arm,
 	.wait = uring_wait,
 	.forget = uring_forget,
+	.send = uring_send,
 };
