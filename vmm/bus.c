@@ -82,6 +82,11 @@ int bus_remove(struct bus *bus, u64 base)
 	return ret;
 }
 
+int bus_doorbell(struct bus *bus, const struct bus_doorbell *db, bool on)
+{
+	return bus->doorbell ? bus->doorbell(bus->doorbell_ctx, db, on) : -EOPNOTSUPP;
+}
+
 static bool bus_find(struct bus *bus, u64 addr, unsigned int size, struct bus_range *found)
 {
 	unsigned int at;

@@ -1,10 +1,13 @@
 #include "vmm/dev.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 int dev_create(struct dev **out, const struct dev_slot *slot, const struct dev_env *env,
 	       struct lkvm_error *err)
@@ -77,11 +80,10 @@ void dev_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-void dev_console_ready(struct dev *dev, struct console *con,
-		       void (*ready)(struct dev *dev, struct console *con))
+void dev_call(struct dev *dev, void (*fn)(struct dev *dev, void *arg), void *arg)
 {
 	pthread_mutex_lock(&dev->lock);
-	ready(dev, con);
+	fn(dev, arg);
 	pthread_mutex_unlock(&dev->lock);
 }
 
@@ -148,6 +150,82 @@ void dev_timer_set(struct dev_timer *timer, u64 deadline)
 	/* Half-built devices switch timers off that were never initialised. */
 	if (timer->dev)
 		loop_timer_set(timer->dev->loop, &timer->timer, deadline);
+}
+
+static void dev_doorbell_ring(struct loop_fd *lfd, u32 revents)
+{
+	struct dev_doorbell *bell = container_of(lfd, struct dev_doorbell, lfd);
+	struct dev *dev = bell->dev;
+
+	(void)revents;
+	pthread_mutex_lock(&dev->lock);
+	bell->fn(dev, bell);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+int dev_doorbell_init(struct dev_doorbell *bell, struct dev *dev,
+		      void (*fn)(struct dev *dev, struct dev_doorbell *bell),
+		      struct lkvm_error *err)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), ret;
+
+	if (fd < 0)
+		return err_host(err, errno, "device %s: eventfd", dev->name);
+	*bell = (struct dev_doorbell){
+		.lfd = { .fd = fd, .fn = dev_doorbell_ring, .edge = true },
+		.fn = fn,
+	};
+	ret = loop_fd_add(dev->loop, &bell->lfd, err);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	loop_fd_set(dev->loop, &bell->lfd, POLLIN);
+	bell->dev = dev;
+	return 0;
+}
+
+void dev_doorbell_fini(struct dev_doorbell *bell)
+{
+	if (!bell->dev)
+		return;
+	loop_fd_del(bell->dev->loop, &bell->lfd);
+	close(bell->lfd.fd);
+	bell->dev = NULL;
+}
+
+void dev_doorbell_signal(struct dev_doorbell *bell)
+{
+	u64 one = 1;
+	/* EAGAIN: the counter is full, so it was signalled. */
+	ssize_t n = write(bell->lfd.fd, &one, sizeof(one));
+
+	(void)n;
+}
+
+static void dev_io_ended(struct loop_io *lio)
+{
+	struct dev_io *io = container_of(lio, struct dev_io, io);
+	struct dev *dev = io->dev;
+
+	pthread_mutex_lock(&dev->lock);
+	io->fn(dev, io);
+	/* @io may be under way again. */
+	if (!--dev->n_io && dev->cls->idle)
+		dev->cls->idle(dev);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void dev_io_start(struct dev *dev, struct dev_io *io)
+{
+	io->dev = dev;
+	io->io.fn = dev_io_ended;
+	dev->n_io++;
+	/* The memory behind it is about to go: whatever a device does, no file gets near it. */
+	if (atomic_load(&dev->env->quiet))
+		loop_io_refuse(dev->loop, &io->io, -ECANCELED);
+	else
+		loop_io_start(dev->loop, &io->io);
 }
 
 u64 dev_utc_ns(const struct dev *dev)

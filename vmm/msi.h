@@ -1,0 +1,39 @@
+/*
+ * msi.h - messages of irq.h on KVM: the routing table and irqfds (layer 2).
+ *
+ * KVM knows interrupts by GSI. A message gets one above the machine's pins, a
+ * routing entry that says what it sends, and its eventfd as an irqfd. Unbinding takes only the
+ * irqfd away, so a masked vector costs no change of the table; and KVM sends at once
+ * what was signalled while there was none (Documentation/virt/kvm/api.rst, 4.52 and 4.75).
+ */
+#ifndef LKVM_VMM_MSI_H
+#define LKVM_VMM_MSI_H
+
+#include "linux-uapi/kvm.h"
+#include "vmm/irq.h"
+#include "vmm/kvm.h"
+
+#define MSI_MAX_PINS 64 /* routing entries of the machine's own pins */
+
+struct msi_router {
+	const struct kvm *kvm;
+	bool devids;		       /* KVM wants to know who sends (arm64: ITS) */
+	u32 first_gsi;		       /* message n has GSI first_gsi + n */
+	struct kvm_irq_routing *table; /* pins first, then the messages bound so far */
+	u16 entry[IRQ_MAX_MSI];	       /* index in @table, 0: none yet (a pin has that one) */
+	bool bound[IRQ_MAX_MSI];       /* it has an irqfd */
+};
+
+/*
+ * @pins (1 to MSI_MAX_PINS): what KVM routes to its own interrupt controllers; they stay as they
+ * are. KVM is told of nothing before the first message is bound. -ENOMEM, or LKVM_ERR_UNSUPPORTED.
+ */
+int msi_router_init(struct msi_router *r, const struct kvm *kvm,
+		    const struct kvm_irq_routing_entry *pins, unsigned int n_pins, u32 first_gsi,
+		    struct lkvm_error *err);
+void msi_router_fini(struct msi_router *r); /* accepts a zeroed struct */
+
+/* irq_chip.bind. */
+int msi_router_bind(struct msi_router *r, const struct irq_msi *msi);
+
+#endif
