@@ -12,8 +12,9 @@
  *	if (vq_publish(vq))
  *		tell the driver
  *
- * What cannot be is -EPROTO and sticks: the queue is dead until it is enabled anew, and
- * vq->broken says why. Locking: that of the device the queue belongs to. No allocation.
+ * What cannot be is -EPROTO and sticks: the queue is dead until it is enabled anew, vq->broken
+ * says why, and the driver is shown nothing more. Locking: that of the device the queue belongs
+ * to. No allocation.
  */
 #ifndef LKVM_DEVICES_VIRTQ_H
 #define LKVM_DEVICES_VIRTQ_H
@@ -40,11 +41,14 @@ struct virtq {
 	u16 seen_avail;	    /* the driver's index when it was last read */
 };
 
-/* One request. The streams may be consumed in place (gmem_vec_drop, gmem_vec_split). */
+/*
+ * One request, of at least one byte. The streams may be consumed in place (gmem_vec_drop,
+ * gmem_vec_split). A hostile driver can offer the same memory in several requests at a time.
+ */
 struct vq_chain {
 	struct gmem_vec out; /* device-readable: what the driver wrote */
 	struct gmem_vec in;  /* device-writable: what it will read */
-	u16 head;	     /* virtq.c */
+	u16 head;	     /* virtq.c; of several requests at a time, if the driver is hostile */
 	u32 in_len;	     /* virtq.c: of @in when it was popped */
 	struct iovec iov[VQ_MAX_SEGS];
 };
@@ -57,7 +61,7 @@ struct vq_layout {
 };
 
 /*
- * Begin with empty rings (2.7.4 alignments; all in RAM; not overlapping one another).
+ * Begin with empty rings (aligned as 2.7.1 wants; all in RAM; not overlapping one another).
  * 0 or -EPROTO, with vq->broken set. Notifications are asked for.
  */
 int vq_enable(struct virtq *vq, const struct gmem *gm, const struct vq_layout *layout);
@@ -65,7 +69,11 @@ int vq_enable(struct virtq *vq, const struct gmem *gm, const struct vq_layout *l
 /* Forget the rings. */
 void vq_disable(struct virtq *vq);
 
-/* 1 and a request, 0 when there is none, or -EPROTO. Never more than the queue size in one go. */
+/*
+ * 1 and a request, 0 when there is none, or -EPROTO. Whatever the driver does, no more than the
+ * queue size are popped and not yet published, so a loop of pops alone has an end. In @chain only
+ * what the request needs is written.
+ */
 int vq_pop(struct virtq *vq, struct vq_chain *chain);
 
 /*
@@ -74,7 +82,7 @@ int vq_pop(struct virtq *vq, struct vq_chain *chain);
  */
 void vq_unpop(struct virtq *vq, unsigned int n);
 
-/* Entries the driver made available and vq_pop() has not taken; a hint. */
+/* Entries the driver made available and vq_pop() has not taken, up to the queue size; a hint. */
 u16 vq_backlog(struct virtq *vq);
 
 /*
@@ -89,6 +97,10 @@ bool vq_publish(struct virtq *vq);
 /*
  * Ask to be told of the next request, and stop asking (a hint to the driver). vq_arm() returns
  * true when requests are there already, which it may not tell of: go on popping then.
+ *
+ * "Next" is the first that vq_pop() has not seen: a device that popped all there are, found them
+ * not enough and gave them back, may wait for more once it armed and vq_backlog() is
+ * still what it gave back.
  */
 bool vq_arm(struct virtq *vq);
 void vq_disarm(struct virtq *vq);
