@@ -38,12 +38,18 @@ struct pci_host_cfg {
 	struct pci_bus *bus; /* initialised; outlives the bridge */
 };
 
-/* virtio_pci_class and virtio_mmio_class; the latter takes no bus and slot. */
+/* virtio_pci_class and virtio_mmio_class. */
 struct virtio_cfg {
 	const struct virtio_class *cls;
 	const void *cfg; /* the class's own */
+
+	/* virtio_pci_class */
 	struct pci_bus *bus;
 	unsigned int slot;
+
+	/* virtio_mmio_class: where its registers are, for doorbells; NULL: it has none */
+	struct bus *mmio;
+	u64 base;
 };
 
 struct virtio_blk_cfg {

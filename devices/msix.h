@@ -4,7 +4,9 @@
  * A vector is an irq_msi, whose eventfd holds the pending bit. It is bound to the
  * message of its table entry while it can be sent: MSI-X on, the function not masked, the
  * entry not masked. Entries are written in pieces of 4 or 8 bytes; nothing is bound
- * before the entry is unmasked, so half a message is never sent. Under the device's lock.
+ * before the entry is unmasked, and what is written to an entry that is bound counts from the
+ * next time on that it is unmasked (the specification calls that undefined). So half a
+ * message is never sent. Under the device's lock.
  */
 #ifndef LKVM_DEVICES_MSIX_H
 #define LKVM_DEVICES_MSIX_H
@@ -23,14 +25,17 @@ struct msix_entry {
 };
 
 struct msix {
-	unsigned int n; /* vectors; 0: no MSI-X */
-	bool enabled, masked;
+	unsigned int n;		    /* vectors, up to MSIX_MAX_VECTORS; 0: no MSI-X */
+	bool enabled, masked;	    /* for the function as a whole */
 	struct msix_entry *entries; /* n */
 	struct ratelimit limit;
 	const struct log *log;
 };
 
-/* -ENOMEM, -EMFILE, ... with a message; -EOPNOTSUPP without where @chip has no messages. */
+/*
+ * Of a zeroed struct. -ENOMEM, -EMFILE, ... with a message; -EOPNOTSUPP without where @chip is
+ * NULL or has no messages. @devid: the requester id (bus, slot and function).
+ */
 int msix_init(struct msix *x, struct irq_chip *chip, unsigned int n, u32 devid,
 	      const struct log *log, struct lkvm_error *err);
 void msix_fini(struct msix *x); /* accepts a zeroed struct */

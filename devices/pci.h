@@ -54,11 +54,15 @@ struct pci_func {
 	struct msix msix;
 	u8 msix_cap; /* offset of its capability; 0: none */
 
-	/* BAR @bar was mapped or is about to be unmapped: move doorbells. Optional. */
+	/*
+	 * BAR @bar was mapped at @addr, or is about to be unmapped from there: move doorbells.
+	 * Optional.
+	 */
 	void (*bar_changed)(struct pci_func *f, unsigned int bar, u64 addr, bool mapped);
 
 	/* Whether the function asks for its INTx line; see pci_intx(). */
 	bool intx;
+	struct ratelimit limit;
 };
 
 struct pci_ids {
@@ -70,7 +74,7 @@ struct pci_ids {
 
 /*
  * From the function's init: header type 0, interrupt pin A if @dev has an interrupt line. Plugs
- * it into @slot (1 to 31; -EEXIST when it is taken).
+ * it into @slot (1 to 31, the bridge's own into 0; -EEXIST when it is taken). Zeroes @f first.
  */
 int pci_func_init(struct pci_func *f, struct dev *dev, struct pci_bus *bus, unsigned int slot,
 		  const struct pci_ids *ids, struct lkvm_error *err);
@@ -91,11 +95,22 @@ int pci_add_bar(struct pci_func *f, unsigned int bar, u32 size, struct lkvm_erro
  */
 u8 pci_add_cap(struct pci_func *f, u8 id, const void *data, u8 len);
 
-/* MSI-X with @n vectors, table and pending bits in @bar at @table_off and @pba_off. */
+/*
+ * MSI-X with @n vectors, table and pending bits in @bar at @table_off and @pba_off. -errno with
+ * a message; -EOPNOTSUPP without one where the machine has no messages.
+ */
 int pci_add_msix(struct pci_func *f, unsigned int n, unsigned int bar, u32 table_off, u32 pba_off,
 		 struct lkvm_error *err);
 
-/* Configuration accesses (PCI_TAG_CONFIG): 1, 2 or 4 bytes, naturally aligned, inside 256. */
+/*
+ * Configuration accesses (PCI_TAG_CONFIG): 1, 2 or 4 bytes, naturally aligned, inside 256. The
+ * bridge sees to it; anything else reads all ones, and is dropped.
+ */
+static inline bool pci_config_valid(u64 off, unsigned int size)
+{
+	return (size == 1 || size == 2 || size == 4) && off % size == 0 && off < PCI_CONFIG_SIZE;
+}
+
 u32 pci_config_read(struct pci_func *f, u32 off, unsigned int size);
 void pci_config_write(struct pci_func *f, u32 off, unsigned int size, u32 val);
 

@@ -63,8 +63,10 @@ struct virtio_class {
 	void (*activate)(struct virtio *v);
 
 	/*
-	 * The driver notified @q, or DRIVER_OK was set with it enabled. Loop thread, with
-	 * DRIVER_OK, the queue enabled and not broken, and the machine not going.
+	 * Go on with @q: the driver notified it, or set DRIVER_OK with it enabled, or the class
+	 * called virtio_run(). Loop thread, with DRIVER_OK, the queue enabled and not broken, and
+	 * the machine not going. The driver is asked not to notify meanwhile, and what was
+	 * pushed is published after it. See virtio_next().
 	 */
 	void (*kick)(struct virtio *v, struct virtio_queue *q);
 
@@ -86,12 +88,40 @@ struct virtio_class {
 struct virtio_transport {
 	/* Tell the driver that @q has used buffers, or with NULL that the configuration changed. */
 	void (*interrupt)(struct virtio *v, struct virtio_queue *q);
+
+	/*
+	 * From now on (@on: @q is enabled and DRIVER_OK set), and until called with @on false,
+	 * a notification of @q may signal q->bell without coming to the device. Optional.
+	 */
+	void (*doorbell)(struct virtio_queue *q, bool on);
+
+	/* The device was reset: so are registers of the transport's own. Optional. */
+	void (*reset)(struct virtio *v);
 };
+
+/*
+ * How the instance of every transport begins, so that a class finds its device in what is called
+ * with a struct dev (timers, consoles, nets): virtio_of(). virtio_create() fills in @v.
+ */
+struct virtio_dev {
+	struct dev dev;
+	struct virtio *v;
+};
+
+static inline struct virtio *virtio_of(struct dev *dev)
+{
+	return container_of(dev, struct virtio_dev, dev)->v;
+}
+
+/* Requests that virtio_next() gives in one kick: then others of the loop have their turn. */
+#define VIRTIO_KICK_MAX 64
 
 struct virtio_queue {
 	struct virtio *v;
 	u16 index;
 	u16 max_size; /* class: entries, a power of two up to VQ_MAX_SIZE; 0: not there */
+	u16 budget;   /* virtio.c: what is left of VIRTIO_KICK_MAX */
+	bool bell_on; /* virtio.c: transport->doorbell() was told so */
 	struct virtq vq;
 	u16 vector;		  /* the transport's: VIRTIO_NO_VECTOR after reset */
 	struct vq_layout layout;  /* as the driver set it; final while vq.enabled */
@@ -111,10 +141,11 @@ struct virtio {
 
 	/* The core's. */
 	struct virtio_queue *queues;
-	u64 accepted; /* features in force once FEATURES_OK */
+	u64 accepted; /* features in force; before FEATURES_OK whatever the driver wrote */
 	u8 status;
 	bool resetting;	     /* the driver wrote status 0 and I/O is still under way */
-	bool config_pending; /* the configuration changed: the transport's interrupt status */
+	bool config_pending; /* the driver was told that the configuration changed: bit 1 of the
+				transport's interrupt status, which clears it */
 	u16 config_vector;   /* the transport's */
 	u32 generation;	     /* of the configuration (2.5.3) */
 	u64 n_broken;	     /* how often the driver broke the rules */
@@ -123,7 +154,10 @@ struct virtio {
 
 /* ---- for classes ---------------------------------------------------------------------- */
 
-/* From init: @n queues (more may follow in another call) of @max_size entries. -ENOMEM, -EMFILE. */
+/*
+ * From init: @n queues of @max_size entries. More may follow in another call, which moves those
+ * there are, so their addresses are taken after the last. -ENOMEM.
+ */
 int virtio_add_queues(struct virtio *v, unsigned int n, u16 max_size, struct lkvm_error *err);
 
 static inline bool virtio_has(const struct virtio *v, unsigned int feature)
@@ -135,12 +169,33 @@ static inline bool virtio_has(const struct virtio *v, unsigned int feature)
 bool virtio_live(const struct virtio *v);
 
 /*
- * vq_pop() for a class: a driver's mistake makes the device NEEDS_RESET here, so what is left is
- * true and a request, or false.
+ * The next request of a kick:
+ *
+ *	static void x_kick(struct virtio *v, struct virtio_queue *q)
+ *	{
+ *		while (room() && virtio_next(q, &chain))
+ *			vq_push(&q->vq, &chain, serve(&chain));
+ *	}
+ *
+ * True: @chain is a request. False: there is none and the driver was asked to notify of the next
+ * one, or this kick had VIRTIO_KICK_MAX of them and another will come by itself, or the device is
+ * no longer live. So a class that goes on until false misses nothing.
+ *
+ * One that stops earlier, having no room (it may give the request back: vq_unpop()), is
+ * not notified any more, and calls virtio_run() when there is room: when I/O ended, when the host
+ * side is ready. virtio_run() is a kick at once: from the class's own code on the loop
+ * thread, but not from inside kick(). It does nothing when there is nothing to go on with.
+ */
+bool virtio_next(struct virtio_queue *q, struct vq_chain *chain);
+void virtio_run(struct virtio_queue *q);
+
+/*
+ * vq_pop() for a class, for further chains of what virtio_next() began: a driver's mistake makes
+ * the device NEEDS_RESET here, so what is left is true and a request, or false.
  */
 bool virtio_pop(struct virtio_queue *q, struct vq_chain *chain);
 
-/* vq_publish(), and the interrupt if it is wanted. */
+/* vq_publish(), and the interrupt if it is wanted: after pushes outside kick(). */
 void virtio_publish(struct virtio_queue *q);
 
 /*
@@ -155,8 +210,9 @@ void virtio_config_changed(struct virtio *v);
 /* ---- for transports: one call per register --------------------------------------------- */
 
 /*
- * Make the instance of @cls behind @dev. -errno with a message; nothing is left then.
- * virtio_destroy() from dev_class.fini; NULL is allowed. Call virtio_idle() from dev_class.idle.
+ * Make the instance of @cls behind @dev, which is a struct virtio_dev: @v is its @v. -errno with
+ * a message; nothing is left then. virtio_destroy() from dev_class.fini; NULL is allowed, and
+ * doorbells are called with off. Call virtio_idle() from dev_class.idle.
  */
 int virtio_create(struct virtio **v, const struct virtio_class *cls, struct dev *dev,
 		  const struct virtio_transport *transport, const void *cfg,
@@ -188,6 +244,12 @@ bool virtio_queue_writable(const struct virtio *v, const struct virtio_queue *q)
 
 /* queue_enable := 1. A layout that cannot be is a broken device. */
 void virtio_queue_enable(struct virtio *v, struct virtio_queue *q);
+
+/*
+ * The driver takes an enabled queue back (MMIO's QueueReady := 0). With requests under way that is
+ * a broken device: their buffers could not be given back at once.
+ */
+void virtio_queue_disable(struct virtio *v, struct virtio_queue *q);
 
 /* Device-specific configuration: any size and offset; outside reads all ones, and is dropped. */
 u64 virtio_config_read(struct virtio *v, u64 off, unsigned int size);
