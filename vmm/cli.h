@@ -26,8 +26,16 @@ struct cli_report {
 	const char *path; /* as given, for messages */
 };
 
+#define CLI_PATH_MAX 4096 /* bytes, with the final NUL */
+
+/* Files of a named console port, as given: "" = none, or "fd:N". */
+struct cli_port {
+	char out[CLI_PATH_MAX], in[CLI_PATH_MAX];
+};
+
 struct run_opts {
 	struct lkvm_config cfg;
+	struct cli_port ports[LKVM_MAX_PORTS]; /* of cfg.ports; opened as the report is */
 	struct cli_report report;
 	const char *report_arg; /* opened once all options are known to be good */
 	bool help;
@@ -44,6 +52,13 @@ int cli_error_status(const struct lkvm_error *err);
 int run_opts_parse(struct run_opts *opts, int argc, char **argv);
 void run_opts_help(void);
 
+/* cli_devs.c: one --disk, --network or --port more. 0, or an exit status after printing. */
+int cli_disk(struct lkvm_config *cfg, const char *val);
+int cli_network(struct lkvm_config *cfg, const char *val);
+int cli_port(struct run_opts *opts, const char *val);
+/* Open what ports name and put it into the config; false with a message. */
+bool ports_open(struct run_opts *opts, struct lkvm_error *err);
+
 /* cli_report.c */
 int report_open(struct cli_report *report, const char *arg);
 void report_close(struct cli_report *report);
@@ -56,6 +71,7 @@ bool tty_is_ours(void); /* standard input is a terminal, and we are in its foreg
 int tty_raw(void);
 void tty_restore(void);
 bool tty_is_raw(void);
+bool tty_size(unsigned short *cols, unsigned short *rows); /* false: it does not know */
 
 /* cmd_run.c */
 int cmd_run(int argc, char **argv);

@@ -176,14 +176,52 @@ static int set_nodefaults(struct run_opts *o, const struct opt *opt, const char 
 
 /* ---- devices ------------------------------------------------------------------------ */
 
+static int set_disk(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	(void)opt;
+	return cli_disk(&o->cfg, val);
+}
+
+static int set_network(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	(void)opt;
+	return cli_network(&o->cfg, val);
+}
+
+static int set_rng(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	(void)opt;
+	(void)val;
+	o->cfg.rng = true;
+	return 0;
+}
+
 static int set_console(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	(void)o;
-	if (!strcmp(val, "virtio"))
-		return cli_fail(CLI_BAD_INPUT,
-				"--console virtio: there are no virtio devices in this "
-				"version; must be serial");
-	return strcmp(val, "serial") ? bad(opt, val, "serial") : 0;
+	static const char *const words[] = { "serial", "virtio" };
+	int i = one_of(val, words, COUNT(words));
+
+	if (i < 0)
+		return bad(opt, val, "serial or virtio");
+	o->cfg.virtio_console = i == 1;
+	return 0;
+}
+
+static int set_port(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	(void)opt;
+	return cli_port(o, val);
+}
+
+static int set_virtio_transport(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	static const char *const words[] = { "pci", "mmio" };
+	int i = one_of(val, words, COUNT(words));
+
+	if (i < 0)
+		return bad(opt, val, "pci or mmio");
+	o->cfg.virtio_transport = (enum lkvm_virtio_transport)i;
+	return 0;
 }
 
 static int set_debug_exit(struct run_opts *o, const struct opt *opt, const char *val)
@@ -294,7 +332,6 @@ static int set_help(struct run_opts *o, const struct opt *opt, const char *val)
 	return 0;
 }
 
-#define NO_VIRTIO  "there are no virtio devices in this version"
 #define ONLY_ARM64 "only arm64 guests have it"
 
 static const struct opt options[] = {
@@ -314,8 +351,17 @@ static const struct opt options[] = {
 	{ 0, "nodefaults", NULL, false, GROUP_MACHINE, set_nodefaults,
 	  "accepted; nothing is added that was not asked for" },
 
-	{ 0, "console", "serial", false, GROUP_DEVICES, set_console,
-	  "the console is the serial port, ttyS0 (default)" },
+	{ 'd', "disk", "FILE[,KEY=VALUE]...", false, GROUP_DEVICES, set_disk,
+	  "raw image or block device: ro, direct, serial=, queues=, discard=" },
+	{ 'n', "network", "mode=tap|user|unix|none[,KEY=VALUE]...", false, GROUP_DEVICES,
+	  set_network, "network card: mac=, mtu=, ifname=, queues=, vhost=, hostfwd=, socket=" },
+	{ 0, "rng", NULL, false, GROUP_DEVICES, set_rng, "entropy from the host" },
+	{ 0, "console", "serial|virtio", false, GROUP_DEVICES, set_console,
+	  "the console: ttyS0 (default) or hvc0" },
+	{ 0, "port", "NAME[,out=FILE][,in=FILE]", false, GROUP_DEVICES, set_port,
+	  "named port of a virtio console; FILE may be fd:N" },
+	{ 0, "virtio-transport", "pci|mmio", false, GROUP_DEVICES, set_virtio_transport,
+	  "what carries virtio devices (default pci)" },
 	{ 0, "debug-exit", "PORT", true, GROUP_DEVICES, set_debug_exit,
 	  "what the guest writes there is its verdict (default 0xf4)" },
 
@@ -335,12 +381,8 @@ static const struct opt options[] = {
 	{ 'h', "help", NULL, false, GROUP_TALK, set_help, "this text" },
 
 	/* kvmtool's others: refused by name, each with its reason */
-	{ 'd', "disk", "", false, GROUP_NONE, NULL, NO_VIRTIO },
-	{ 'n', "network", "", false, GROUP_NONE, NULL, NO_VIRTIO },
-	{ 0, "balloon", NULL, false, GROUP_NONE, NULL, NO_VIRTIO },
-	{ 0, "rng", NULL, false, GROUP_NONE, NULL, NO_VIRTIO },
-	{ 0, "vsock", "", false, GROUP_NONE, NULL, NO_VIRTIO },
-	{ 0, "virtio-transport", "", false, GROUP_NONE, NULL, NO_VIRTIO },
+	{ 0, "balloon", NULL, false, GROUP_NONE, NULL, "there is no balloon in this version" },
+	{ 0, "vsock", "", false, GROUP_NONE, NULL, "there are no vsock devices in this version" },
 	{ 0, "vfio-pci", "", false, GROUP_NONE, NULL,
 	  "there is no device pass-through in this version" },
 	{ 0, "hugetlbfs", "", false, GROUP_NONE, NULL,

@@ -27,7 +27,10 @@ static void on_log(void *ctx, enum lkvm_log_level level, const char *msg)
 			       (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 
-/* The signals that ask lkvm to end (and the one after which a terminal must be made raw again). */
+/*
+ * The signals that ask lkvm to end, the one after which a terminal must be made raw again, and the
+ * one that says that it has another size.
+ */
 static int catch_signals(sigset_t *set)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -36,8 +39,18 @@ static int catch_signals(sigset_t *set)
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGCONT);
+	sigaddset(set, SIGWINCH);
 	sigprocmask(SIG_BLOCK, set, NULL);
 	return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* The size of the terminal in use is the guest's as well. */
+static void pass_size_on(struct lkvm_vm *vm)
+{
+	unsigned short cols, rows;
+
+	if (tty_is_raw() && tty_size(&cols, &rows))
+		lkvm_vm_console_resize(vm, cols, rows);
 }
 
 /*
@@ -57,9 +70,10 @@ static bool wait_for_end(struct lkvm_vm *vm, int signals)
 		if (!(fds[1].revents & POLLIN) ||
 		    read(signals, &info, sizeof(info)) != sizeof(info))
 			continue;
-		if (info.ssi_signo == SIGCONT) {
-			if (tty_is_raw())
-				tty_raw();
+		if (info.ssi_signo == SIGCONT && tty_is_raw())
+			tty_raw();
+		if (info.ssi_signo == SIGCONT || info.ssi_signo == SIGWINCH) {
+			pass_size_on(vm);
 			continue;
 		}
 		if (asked)
@@ -84,6 +98,14 @@ static int say_how_it_ended(const struct run_opts *opts, struct lkvm_vm *vm)
 	return res.exit_status;
 }
 
+static int say_why_not(const struct run_opts *opts, const struct lkvm_error *err)
+{
+	if (opts->report.fd != STDERR_FILENO)
+		cli_fail_error(err);
+	report_write(&opts->report, &opts->cfg, NULL, err);
+	return cli_error_status(err);
+}
+
 static int run(struct run_opts *opts)
 {
 	struct lkvm_error err = { 0 };
@@ -101,6 +123,7 @@ static int run(struct run_opts *opts)
 		goto failed;
 	if (opts->cfg.console.escape && !tty_raw())
 		fprintf(stderr, "lkvm: Ctrl-a x ends the guest, Ctrl-a h helps\r\n");
+	pass_size_on(vm);
 	if (lkvm_vm_start(vm, &err))
 		goto failed;
 	if (!wait_for_end(vm, signals)) {
@@ -121,17 +144,14 @@ failed:
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	lkvm_vm_destroy(vm);
 	close(signals);
-	status = cli_error_status(&err);
-	if (opts->report.fd != STDERR_FILENO)
-		cli_fail_error(&err);
-	report_write(&opts->report, &opts->cfg, NULL, &err);
-	return status;
+	return say_why_not(opts, &err);
 }
 
 int cmd_run(int argc, char **argv)
 {
-	/* Two paths and a command line: too large for a comfortable stack frame. */
+	/* Paths and a command line: too large for a comfortable stack frame. */
 	static struct run_opts opts;
+	struct lkvm_error err = { 0 };
 	int status;
 
 	lkvm_config_init(&opts.cfg);
@@ -149,7 +169,11 @@ int cmd_run(int argc, char **argv)
 	status = report_open(&opts.report, opts.report_arg);
 	if (status)
 		return status;
-	status = run(&opts);
+	/* What is wrong with the options run() says; then no file is made. */
+	if (lkvm_config_validate(&opts.cfg, NULL) || ports_open(&opts, &err))
+		status = run(&opts);
+	else
+		status = say_why_not(&opts, &err);
 	report_close(&opts.report);
 	return status;
 }

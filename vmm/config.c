@@ -1,10 +1,12 @@
 #include "vmm/config.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "vmm/arch.h"
+#include "vmm/peripherals.h"
 
 #define MAX_TIMEOUT_NS (1000000000 * NSEC_PER_SEC) /* keeps sums with the clock from wrapping */
 
@@ -57,24 +59,230 @@ static int check_strings(const struct lkvm_config *cfg, struct lkvm_error *err)
 	return ret;
 }
 
-static int check_name(const char *name, struct lkvm_error *err)
+static int check_name(const char *option, const char *name, struct lkvm_error *err)
 {
 	for (const char *p = name; *p; p++) {
 		if (!isalnum((unsigned char)*p) && !strchr("-_.", *p))
 			return err_input(
-				err,
-				"--name %s: only letters, digits, '-', '_' and '.' are allowed",
-				name);
+				err, "%s %s: only letters, digits, '-', '_' and '.' are allowed",
+				option, name);
 	}
 	return 0;
 }
+
+/* ---- virtio devices ----------------------------------------------------------------- */
+
+static bool terminated(const char *s, size_t size)
+{
+	return memchr(s, 0, size) != NULL;
+}
+
+static int check_disk(const struct lkvm_disk *disk, struct lkvm_error *err)
+{
+	if (!terminated(disk->path, sizeof(disk->path)) || !disk->path[0])
+		return err_input(err, "--disk: must name a file in 1 to %d bytes",
+				 LKVM_DISK_PATH_MAX - 1);
+	if (!terminated(disk->serial, sizeof(disk->serial)))
+		return err_input(err, "--disk %s: serial= must have at most %d bytes", disk->path,
+				 LKVM_SERIAL_MAX - 1);
+	for (const char *p = disk->serial; *p; p++) {
+		if (*p < ' ' || *p > '~')
+			return err_input(err, "--disk %s: serial= must be printable ASCII",
+					 disk->path);
+	}
+	if (disk->queues > LKVM_MAX_QUEUES)
+		return err_input(err, "--disk %s: queues=%u must be 1 to %d", disk->path,
+				 disk->queues, LKVM_MAX_QUEUES);
+	return 0;
+}
+
+static const char *const net_modes[] = {
+	[LKVM_NET_NONE] = "none",
+	[LKVM_NET_TAP] = "tap",
+	[LKVM_NET_USER] = "user",
+	[LKVM_NET_UNIX] = "unix",
+};
+
+/* What only one mode has. */
+static int check_net_mode(const struct lkvm_net *net, struct lkvm_error *err)
+{
+	const struct {
+		const char *key;
+		bool given;
+		enum lkvm_net_mode mode;
+	} keys[] = {
+		{ "ifname=", net->ifname[0], LKVM_NET_TAP },
+		{ "queues=", net->queues > 1, LKVM_NET_TAP },
+		{ "vhost=", net->no_vhost, LKVM_NET_TAP },
+		{ "hostfwd=", net->n_hostfwd, LKVM_NET_USER },
+		{ "socket=", net->socket[0], LKVM_NET_UNIX },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (keys[i].given && net->mode != keys[i].mode)
+			return err_input(err, "--network mode=%s: %s is for mode=%s",
+					 net_modes[net->mode], keys[i].key,
+					 net_modes[keys[i].mode]);
+	}
+	if (net->mode == LKVM_NET_UNIX && !net->socket[0])
+		return err_input(err, "--network mode=unix: socket= must name a socket");
+	return 0;
+}
+
+/* What the kernel takes as the name of an interface, but for '%', which makes it choose one. */
+static int check_ifname(const char *name, struct lkvm_error *err)
+{
+	bool ok = strcmp(name, ".") && strcmp(name, "..");
+
+	for (const char *p = name; ok && *p; p++)
+		ok = *p > ' ' && *p <= '~' && !strchr("/:%", *p);
+	return ok ? 0 : err_input(err, "--network: ifname=%s is no name of an interface", name);
+}
+
+static bool is_ipv4(const char *addr, size_t size)
+{
+	struct in_addr in;
+
+	return terminated(addr, size) && (!addr[0] || inet_pton(AF_INET, addr, &in) == 1);
+}
+
+static int check_hostfwd(const struct lkvm_hostfwd *fwd, struct lkvm_error *err)
+{
+	if (!is_ipv4(fwd->host_addr, sizeof(fwd->host_addr)) ||
+	    !is_ipv4(fwd->guest_addr, sizeof(fwd->guest_addr)))
+		return err_input(err,
+				 "--network: hostfwd=%s:%.15s:%u-%.15s:%u: addresses must be IPv4, "
+				 "such as 127.0.0.1, or left out",
+				 fwd->udp ? "udp" : "tcp", fwd->host_addr, fwd->host_port,
+				 fwd->guest_addr, fwd->guest_port);
+	if (!fwd->host_port || !fwd->guest_port)
+		return err_input(err, "--network: hostfwd= must have ports, 1 to 65535");
+	return 0;
+}
+
+static int check_net(const struct lkvm_net *net, struct lkvm_error *err)
+{
+	int ret;
+
+	if ((unsigned int)net->mode >= ARRAY_SIZE(net_modes))
+		return err_input(err, "--network: mode %d is unknown", (int)net->mode);
+	if (!terminated(net->ifname, sizeof(net->ifname)) ||
+	    !terminated(net->socket, sizeof(net->socket)))
+		return err_input(err, "--network: ifname= takes %d bytes, socket= %d",
+				 LKVM_IFNAME_MAX - 1, LKVM_SOCKET_MAX - 1);
+	if (net->mac[0] & 1)
+		return err_input(err,
+				 "--network: mac=%02x:%02x:%02x:%02x:%02x:%02x is a group's; the "
+				 "first byte must be even",
+				 net->mac[0], net->mac[1], net->mac[2], net->mac[3], net->mac[4],
+				 net->mac[5]);
+	if (net->mtu && net->mtu < 68)
+		return err_input(err, "--network: mtu=%u must be 68 to 65535", net->mtu);
+	if (net->queues > LKVM_MAX_QUEUES)
+		return err_input(err, "--network: queues=%u must be 1 to %d", net->queues,
+				 LKVM_MAX_QUEUES);
+	if (net->n_hostfwd > LKVM_MAX_HOSTFWD)
+		return err_input(err, "--network: %u times hostfwd=; at most %d are allowed",
+				 net->n_hostfwd, LKVM_MAX_HOSTFWD);
+	ret = check_net_mode(net, err);
+	if (!ret)
+		ret = check_ifname(net->ifname, err);
+	for (unsigned int i = 0; !ret && i < net->n_hostfwd; i++)
+		ret = check_hostfwd(&net->hostfwd[i], err);
+	return ret;
+}
+
+/* Two forwards that cannot both listen. */
+static bool same_host_port(const struct lkvm_hostfwd *a, const struct lkvm_hostfwd *b)
+{
+	return a->udp == b->udp && a->host_port == b->host_port &&
+	       (!a->host_addr[0] || !b->host_addr[0] || !strcmp(a->host_addr, b->host_addr));
+}
+
+/* The @n-th forward of all cards, counted from 0; NULL: there are not so many. */
+static const struct lkvm_hostfwd *hostfwd_at(const struct lkvm_config *cfg, unsigned int n)
+{
+	for (unsigned int i = 0; i < cfg->n_nets; i++) {
+		if (n < cfg->nets[i].n_hostfwd)
+			return &cfg->nets[i].hostfwd[n];
+		n -= cfg->nets[i].n_hostfwd;
+	}
+	return NULL;
+}
+
+static int check_host_ports(const struct lkvm_config *cfg, struct lkvm_error *err)
+{
+	const struct lkvm_hostfwd *a, *b;
+
+	for (unsigned int i = 0; (a = hostfwd_at(cfg, i)); i++) {
+		for (unsigned int j = 0; j < i; j++) {
+			b = hostfwd_at(cfg, j);
+			if (same_host_port(a, b))
+				return err_input(err,
+						 "--network: hostfwd= has the host's %s port %u "
+						 "twice",
+						 a->udp ? "udp" : "tcp", a->host_port);
+		}
+	}
+	return 0;
+}
+
+static int check_port(const struct lkvm_config *cfg, unsigned int i, struct lkvm_error *err)
+{
+	const struct lkvm_port *port = &cfg->ports[i];
+	int ret;
+
+	if (!terminated(port->name, sizeof(port->name)) || !port->name[0])
+		return err_input(err, "--port: must have a name of 1 to %d bytes",
+				 LKVM_PORT_NAME_MAX - 1);
+	ret = check_name("--port", port->name, err);
+	if (ret)
+		return ret;
+	if (port->io.escape)
+		return err_input(err, "--port %s: only the console has an escape byte", port->name);
+	for (unsigned int j = 0; j < i; j++) {
+		if (!strcmp(cfg->ports[j].name, port->name))
+			return err_input(err, "--port %s: is given twice", port->name);
+	}
+	return 0;
+}
+
+static int check_count(const char *option, unsigned int n, unsigned int max, struct lkvm_error *err)
+{
+	return n <= max ? 0
+			: err_input(err, "%s: %u of them; at most %u are allowed", option, n, max);
+}
+
+static int check_devices(const struct lkvm_config *cfg, struct lkvm_error *err)
+{
+	int ret = check_count("--disk", cfg->n_disks, LKVM_MAX_DISKS, err);
+
+	if (!ret)
+		ret = check_count("--network", cfg->n_nets, LKVM_MAX_NETS, err);
+	if (!ret)
+		ret = check_count("--port", cfg->n_ports, LKVM_MAX_PORTS, err);
+	if (!ret)
+		ret = check_count("virtio devices (--disk, --network, --rng, --console virtio)",
+				  peripherals_count(cfg), LKVM_MAX_VIRTIO, err);
+	for (unsigned int i = 0; !ret && i < cfg->n_disks; i++)
+		ret = check_disk(&cfg->disks[i], err);
+	for (unsigned int i = 0; !ret && i < cfg->n_nets; i++)
+		ret = check_net(&cfg->nets[i], err);
+	if (!ret)
+		ret = check_host_ports(cfg, err);
+	for (unsigned int i = 0; !ret && i < cfg->n_ports; i++)
+		ret = check_port(cfg, i, err);
+	return ret;
+}
+
+/* ---- all of it ---------------------------------------------------------------------- */
 
 int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
 	int ret = check_strings(cfg, err);
 
 	if (!ret)
-		ret = check_name(cfg->name, err);
+		ret = check_name("--name", cfg->name, err);
 	if (ret)
 		return ret;
 	if (cfg->n_vcpus < 1 || cfg->n_vcpus > LKVM_MAX_VCPUS)
@@ -96,5 +304,9 @@ int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 		return err_input(err, "boot protocol %d is unknown", (int)cfg->boot);
 	if (cfg->on_reboot > LKVM_ON_REBOOT_RESTART)
 		return err_input(err, "--on-reboot %d is unknown", (int)cfg->on_reboot);
-	return arch_validate(cfg, err);
+	if ((unsigned int)cfg->virtio_transport > LKVM_VIRTIO_MMIO)
+		return err_input(err, "--virtio-transport %d is unknown",
+				 (int)cfg->virtio_transport);
+	ret = check_devices(cfg, err);
+	return ret ? ret : arch_validate(cfg, err);
 }

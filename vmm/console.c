@@ -14,6 +14,9 @@
 #define OUT_LIMIT (CONSOLE_OUT_SIZE - CONSOLE_OUT_HEADROOM) /* the device is held off from here */
 #define OUT_LOW	  (CONSOLE_OUT_SIZE / 2)		    /* and let go on from here */
 
+/* What is taken in bulk ends here, or a device that goes byte by byte would never find room. */
+#define OUT_BULK (OUT_LIMIT - 4096)
+
 #define IN_CHUNK 1024 /* bytes read from the host at a time */
 
 struct ring {
@@ -22,6 +25,11 @@ struct ring {
 };
 
 /* ---- the console -------------------------------------------------------------------- */
+
+struct front {
+	struct dev *dev; /* NULL: nobody is attached */
+	void (*ready)(struct dev *dev, void *con);
+};
 
 struct console {
 	struct lkvm_console cfg;
@@ -32,12 +40,12 @@ struct console {
 	void *ctx;
 
 	/* The loop thread's. */
-	struct dev *dev; /* NULL: nobody is attached */
-	void (*ready)(struct dev *dev, struct console *con);
+	struct front fronts[CONSOLE_MAX_DEVS];
 	struct hostfd in, out; /* closed when that side ended */
 	struct loop_fd in_lfd, out_lfd;
 	struct loop_timer flush_timer, drain_timer;
 	struct loop_work work;
+	struct ratelimit limit;
 	bool started;		    /* input is wanted */
 	bool escape_held;	    /* the escape byte came, what follows decides */
 	void (*drained)(void *ctx); /* not NULL: draining */
@@ -46,6 +54,7 @@ struct console {
 	/* What follows is under @lock, which is a leaf: nothing else is called with it held. */
 	pthread_mutex_t lock;
 	struct ring in_ring, out_ring;
+	u16 cols, rows;
 	size_t in_claimed; /* room in the input ring set aside for a read from the host */
 	bool in_full;	   /* the host is not read until there is room again */
 	bool out_alive;	   /* output has somewhere to go */
@@ -53,15 +62,22 @@ struct console {
 	bool flush_asked, dev_asked, panic_seen[N_PANIC_TEXTS]; /* for console_work() */
 	struct panic_scan scan;
 	struct console_stats stats;
+	u8 *last_buf;			/* not NULL: that of the output ring from now on */
 	u8 in_buf[CONSOLE_IN_SIZE + 1]; /* one more: a held escape byte may turn up late */
 	u8 out_buf[CONSOLE_OUT_SIZE];
 };
 
-static void ring_put(struct ring *r, u8 byte)
+/* The caller knows that there is room. */
+static void ring_write(struct ring *r, const u8 *data, size_t len)
 {
-	size_t at = r->head + r->len++;
+	size_t at = r->head + r->len, n;
 
-	r->buf[at < r->size ? at : at - r->size] = byte;
+	if (at >= r->size)
+		at -= r->size;
+	n = min_u64(len, r->size - at);
+	memcpy(r->buf + at, data, n);
+	memcpy(r->buf, data + n, len - n);
+	r->len += len;
 }
 
 /* The oldest bytes that lie side by side. */
@@ -88,10 +104,12 @@ static bool has_sink(const struct console *con)
 }
 
 /* Loop thread, lock not held. */
-static void tell_device(struct console *con)
+static void tell_devices(struct console *con)
 {
-	if (con->dev)
-		dev_console_ready(con->dev, con, con->ready);
+	for (unsigned int i = 0; i < CONSOLE_MAX_DEVS; i++) {
+		if (con->fronts[i].dev)
+			dev_call(con->fronts[i].dev, con->fronts[i].ready, con);
+	}
 }
 
 /* ---- output ------------------------------------------------------------------------- */
@@ -118,7 +136,7 @@ static void out_give_up(struct console *con, const char *why)
 	out_close(con);
 	log_warn(con->log, "console output: %s; %llu bytes and all that follows are lost", why,
 		 (unsigned long long)lost);
-	tell_device(con);
+	tell_devices(con);
 }
 
 static ssize_t out_write(struct console *con, const u8 *span, size_t len)
@@ -183,7 +201,7 @@ bool console_flush(struct console *con)
 		}
 		budget -= (size_t)n;
 		if (out_delivered(con, (size_t)n))
-			tell_device(con);
+			tell_devices(con);
 	}
 	if (con->out.fd >= 0)
 		loop_fd_set(con->loop, &con->out_lfd, wait ? POLLOUT : 0);
@@ -237,10 +255,8 @@ static void out_say(struct console *con, const char *text)
 	size_t len = strlen(text);
 
 	pthread_mutex_lock(&con->lock);
-	if (con->out_alive && con->out_ring.size - con->out_ring.len >= len) {
-		for (size_t i = 0; i < len; i++)
-			ring_put(&con->out_ring, (u8)text[i]);
-	}
+	if (con->out_alive && con->out_ring.size - con->out_ring.len >= len)
+		ring_write(&con->out_ring, (const u8 *)text, len);
 	pthread_mutex_unlock(&con->lock);
 	ask_flush(con);
 }
@@ -311,8 +327,7 @@ static size_t in_put(struct console *con, const u8 *data, size_t len, bool host)
 		len = min_u64(len, CONSOLE_IN_SIZE - min_u64(con->in_ring.len + con->in_claimed,
 							     CONSOLE_IN_SIZE));
 	was_empty = !con->in_ring.len;
-	for (size_t i = 0; i < len; i++)
-		ring_put(&con->in_ring, data[i]);
+	ring_write(&con->in_ring, data, len);
 	con->dev_asked |= len && was_empty;
 	pthread_mutex_unlock(&con->lock);
 	if (len && was_empty)
@@ -397,11 +412,22 @@ size_t console_push_input(struct console *con, const void *data, size_t len)
 
 /* ---- the device's side -------------------------------------------------------------- */
 
-void console_attach(struct console *con, struct dev *dev,
-		    void (*ready)(struct dev *dev, struct console *con))
+void console_attach(struct console *con, struct dev *dev, void (*ready)(struct dev *dev, void *con))
 {
-	con->dev = dev;
-	con->ready = ready;
+	for (unsigned int i = 0; i < CONSOLE_MAX_DEVS; i++) {
+		if (con->fronts[i].dev)
+			continue;
+		con->fronts[i] = (struct front){ .dev = dev, .ready = ready };
+		return;
+	}
+}
+
+void console_detach(struct console *con, struct dev *dev)
+{
+	for (unsigned int i = 0; i < CONSOLE_MAX_DEVS; i++) {
+		if (con->fronts[i].dev == dev)
+			con->fronts[i].dev = NULL;
+	}
 }
 
 size_t console_room(struct console *con)
@@ -414,40 +440,53 @@ size_t console_room(struct console *con)
 	return len < OUT_LIMIT ? OUT_LIMIT - len : 0;
 }
 
-/* With the lock held: true when @byte needs console_work() now. */
-static bool out_scan(struct console *con, u8 byte)
+/* With the lock held: true when what is in @data needs console_work() now. */
+static bool out_scan(struct console *con, const u8 *data, size_t len)
 {
-	int text = con->watch_panic ? panic_scan_byte(&con->scan, byte) : -1;
+	u32 texts = con->watch_panic ? panic_scan(&con->scan, data, len) : 0;
 
-	if (text < 0)
-		return false;
-	con->panic_seen[text] = true;
-	return true;
+	for (unsigned int i = 0; i < N_PANIC_TEXTS; i++)
+		con->panic_seen[i] |= texts & BIT(i);
+	return texts;
 }
 
-bool console_put(struct console *con, u8 byte)
+/* With the lock held: @len bytes that have room, for the host. True: the loop has work now. */
+static bool out_keep(struct console *con, const u8 *data, size_t len)
+{
+	struct ring *r = &con->out_ring;
+	bool was_full = r->len >= OUT_BULK, filled;
+
+	ring_write(r, data, len);
+	con->out_high |= r->len > OUT_LOW;
+	filled = !was_full && r->len >= OUT_BULK;
+	con->flush_asked |= filled;
+	return filled;
+}
+
+/* Take what fits of @len bytes while less than @limit is buffered; with no host, all of it. */
+static size_t out_take(struct console *con, const u8 *data, size_t len, size_t limit, bool *full)
 {
 	struct console_stats *st = &con->stats;
-	bool first = false, full = false, post;
+	bool first = false, post = false;
 	struct ring *r = &con->out_ring;
 	u64 now = clock_coarse_ns();
 
 	pthread_mutex_lock(&con->lock);
-	st->bytes_out++;
-	if (!st->first_byte_ns)
-		st->first_byte_ns = now = clock_ns();
-	st->last_byte_ns = max_u64(st->last_byte_ns, now);
-	post = out_scan(con, byte);
-	if (con->out_alive && r->len < r->size) {
-		first = !r->len;
-		ring_put(r, byte);
-		con->out_high |= r->len > OUT_LOW;
-		full = r->len >= OUT_LIMIT;
-		con->flush_asked |= r->len == OUT_LIMIT;
-		post |= r->len == OUT_LIMIT;
-	} else if (has_sink(con)) {
-		st->bytes_lost++;
+	if (con->out_alive)
+		len = min_u64(len, limit - min_u64(r->len, limit));
+	if (len) {
+		st->bytes_out += len;
+		if (!st->first_byte_ns)
+			st->first_byte_ns = now = clock_ns();
+		st->last_byte_ns = max_u64(st->last_byte_ns, now);
+		post = out_scan(con, data, len);
+		first = con->out_alive && !r->len;
+		if (con->out_alive)
+			post |= out_keep(con, data, len);
+		else if (has_sink(con))
+			st->bytes_lost += len;
 	}
+	*full = r->len >= OUT_LIMIT;
 	pthread_mutex_unlock(&con->lock);
 	/* One wake-up for the first byte; all that follow until the flush ride with it. */
 	if (first)
@@ -455,27 +494,105 @@ bool console_put(struct console *con, u8 byte)
 			       loop_now(con->loop) + CONSOLE_FLUSH_NS);
 	if (post)
 		loop_post(con->loop, &con->work);
+	return len;
+}
+
+void console_lose(struct console *con, u64 len)
+{
+	bool alive;
+
+	if (!len)
+		return;
+	pthread_mutex_lock(&con->lock);
+	con->stats.bytes_out += len;
+	con->stats.bytes_lost += has_sink(con) ? len : 0;
+	alive = con->out_alive;
+	pthread_mutex_unlock(&con->lock);
+	/* Of a host side that failed, all was said then. */
+	if (alive && ratelimit_ok(&con->limit))
+		log_warn(con->log, "console output: %llu bytes found no room and are lost",
+			 (unsigned long long)len);
+}
+
+bool console_put(struct console *con, u8 byte)
+{
+	bool full;
+
+	if (!out_take(con, &byte, 1, CONSOLE_OUT_SIZE, &full))
+		console_lose(con, 1);
 	return full;
+}
+
+size_t console_write(struct console *con, const void *data, size_t len)
+{
+	bool full;
+
+	return out_take(con, data, len, OUT_BULK, &full);
+}
+
+/* No thread is in the middle of writing out what moves, since that would be this one. */
+static void out_grow(struct console *con)
+{
+	struct ring *r = &con->out_ring;
+	size_t n = 0, len;
+	const u8 *span;
+
+	con->last_buf = malloc(CONSOLE_LAST_SIZE);
+	if (!con->last_buf)
+		return;
+	pthread_mutex_lock(&con->lock);
+	while ((len = ring_span(r, &span))) {
+		memcpy(con->last_buf + n, span, len);
+		ring_drop(r, len);
+		n += len;
+	}
+	*r = (struct ring){ .buf = con->last_buf, .size = CONSOLE_LAST_SIZE, .len = n };
+	pthread_mutex_unlock(&con->lock);
+}
+
+size_t console_write_last(struct console *con, const void *data, size_t len)
+{
+	bool full;
+
+	if (len > console_room(con) && !con->last_buf)
+		out_grow(con);
+	return out_take(con, data, len, con->out_ring.size, &full);
+}
+
+size_t console_read(struct console *con, void *data, size_t len)
+{
+	struct ring *r = &con->in_ring;
+	size_t done = 0, n;
+	bool resume;
+	const u8 *span;
+
+	pthread_mutex_lock(&con->lock);
+	while (done < len && (n = ring_span(r, &span))) {
+		n = min_u64(n, len - done);
+		memcpy((u8 *)data + done, span, n);
+		ring_drop(r, n);
+		done += n;
+	}
+	resume = con->in_full && r->len <= CONSOLE_IN_SIZE / 2;
+	if (resume)
+		con->in_full = false;
+	pthread_mutex_unlock(&con->lock);
+	if (resume)
+		loop_post(con->loop, &con->work);
+	return done;
 }
 
 bool console_get(struct console *con, u8 *byte)
 {
-	bool any, resume = false;
-	const u8 *span;
+	return console_read(con, byte, 1);
+}
 
+void console_size(struct console *con, u16 *cols, u16 *rows)
+{
 	pthread_mutex_lock(&con->lock);
-	any = ring_span(&con->in_ring, &span) > 0;
-	if (any) {
-		*byte = *span;
-		ring_drop(&con->in_ring, 1);
-		resume = con->in_full && con->in_ring.len <= CONSOLE_IN_SIZE / 2;
-		if (resume)
-			con->in_full = false;
-	}
+	*cols = con->cols;
+	*rows = con->rows;
 	pthread_mutex_unlock(&con->lock);
-	if (resume)
-		loop_post(con->loop, &con->work);
-	return any;
 }
 
 /* ---- life --------------------------------------------------------------------------- */
@@ -496,7 +613,7 @@ static void console_work(struct loop_work *work)
 
 	in_watch(con);
 	if (tell)
-		tell_device(con);
+		tell_devices(con);
 	if (panic[PANIC_LINE])
 		con->ops->panic_line(con->ctx);
 	if (panic[PANIC_END])
@@ -569,6 +686,7 @@ void console_destroy(struct console *con)
 	loop_timer_set(con->loop, &con->drain_timer, 0);
 	loop_work_cancel(con->loop, &con->work);
 	pthread_mutex_destroy(&con->lock);
+	free(con->last_buf);
 	free(con);
 }
 
@@ -596,6 +714,16 @@ void console_get_stats(struct console *con, struct console_stats *stats)
 	/* The help text may have been among what was given up. */
 	stats->bytes_lost = min_u64(stats->bytes_lost, stats->bytes_out);
 	pthread_mutex_unlock(&con->lock);
+}
+
+void console_resize(struct console *con, u16 cols, u16 rows)
+{
+	pthread_mutex_lock(&con->lock);
+	con->dev_asked |= cols != con->cols || rows != con->rows;
+	con->cols = cols;
+	con->rows = rows;
+	pthread_mutex_unlock(&con->lock);
+	loop_post(con->loop, &con->work);
 }
 
 bool console_saw_panic(struct console *con, char *reason, size_t size)

@@ -107,6 +107,16 @@ bool console_put(struct console *con, u8 byte);
  */
 size_t console_write(struct console *con, const void *data, size_t len);
 
+/*
+ * The same for a device that goes, and cannot wait: takes more than there is room for, up to
+ * CONSOLE_LAST_SIZE in all. Thread of dev_class.fini.
+ */
+#define CONSOLE_LAST_SIZE (2 * MIB)
+size_t console_write_last(struct console *con, const void *data, size_t len);
+
+/* @len bytes that the driver sent and nobody will ever take: counted as lost, and said. */
+void console_lose(struct console *con, u64 len);
+
 /* Take one byte of input; false when there is none. */
 bool console_get(struct console *con, u8 *byte);
 

@@ -8,6 +8,7 @@
 
 #include "linux-uapi/kvm.h"
 #include "vmm/arch.h"
+#include "vmm/peripherals.h"
 
 static void on_dev_event(void *ctx, const struct dev *dev, enum dev_event event, u64 value)
 {
@@ -44,6 +45,39 @@ void machine_end(struct machine *m, enum lkvm_cause cause, u64 value, const char
 	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
 	m->env->end(m->env->ctx, cause, value, detail);
+}
+
+/* ---- what buses and interrupts ask of KVM ------------------------------------------- */
+
+static int set_ioeventfd(const struct machine *m, const struct bus_doorbell *db, bool on, u32 flags)
+{
+	const struct kvm_ioeventfd e = {
+		.datamatch = db->match ? db->val : 0,
+		.addr = db->addr,
+		.len = db->size,
+		.fd = db->fd,
+		.flags = flags | (db->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0) |
+			 (on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN),
+	};
+
+	return kvm_vm_ioctl(&m->kvm, KVM_IOEVENTFD, &e, NULL);
+}
+
+static int mmio_doorbell(void *ctx, const struct bus_doorbell *db, bool on)
+{
+	return set_ioeventfd(ctx, db, on, 0);
+}
+
+static int port_doorbell(void *ctx, const struct bus_doorbell *db, bool on)
+{
+	return set_ioeventfd(ctx, db, on, KVM_IOEVENTFD_FLAG_PIO);
+}
+
+static int bind_msi(void *ctx, const struct irq_msi *msi)
+{
+	struct machine *m = ctx;
+
+	return msi_router_bind(&m->msi, msi);
 }
 
 int machine_add_dev(struct machine *m, const struct dev_slot *slot, struct lkvm_error *err)
@@ -108,10 +142,15 @@ static int assemble(struct machine *m, struct lkvm_error *err)
 	ret = arch_init_vm(m, err);
 	if (ret)
 		return ret;
+	if (m->msi.table)
+		m->irq_chip.bind = bind_msi;
 	ret = create_vcpus(m, err);
 	if (ret)
 		return ret;
 	ret = arch_add_devices(m, err);
+	if (ret)
+		return ret;
+	ret = peripherals_plug(env->peripherals, m, err);
 	if (ret)
 		return ret;
 
@@ -136,6 +175,9 @@ int machine_create(struct machine **out, const struct machine_env *env, struct l
 	m->kvm = (struct kvm)KVM_INIT;
 	bus_init(&m->ports, "port", m->log);
 	bus_init(&m->mmio, "mmio", m->log);
+	m->mmio.doorbell = mmio_doorbell;
+	m->ports.doorbell = port_doorbell;
+	m->mmio.doorbell_ctx = m->ports.doorbell_ctx = m;
 	irq_chip_init(&m->irq_chip, arch_set_irq, m);
 	dev_gate_init(&m->gate);
 	pthread_mutex_init(&m->run_lock, NULL);
@@ -158,11 +200,28 @@ int machine_create(struct machine **out, const struct machine_env *env, struct l
 	return 0;
 }
 
+/* Files are done with guest memory when this returns; false: nobody can tell. */
+static bool quiesce(struct machine *m)
+{
+	int ret;
+
+	atomic_store(&m->dev_env.quiet, true);
+	ret = loop_io_drain(m->env->loop);
+	if (ret)
+		log_error(m->log,
+			  "file requests cannot be waited for (%s): guest memory is kept for them",
+			  err_text(-ret));
+	return !ret;
+}
+
 void machine_destroy(struct machine *m)
 {
+	bool quiet;
+
 	if (!m)
 		return;
 	machine_halt(m);
+	quiet = quiesce(m);
 	for (unsigned int i = m->n_devs; i-- > 0;)
 		dev_destroy(m->devs[i]);
 	for (unsigned int i = m->n_vcpus; i-- > 0;)
@@ -171,7 +230,9 @@ void machine_destroy(struct machine *m)
 	arch_fini(m);
 	/* KVM lets go of guest memory before the memory goes. */
 	kvm_destroy_vm(&m->kvm);
-	gmem_fini(&m->gmem);
+	msi_router_fini(&m->msi);
+	if (quiet)
+		gmem_fini(&m->gmem);
 
 	pthread_cond_destroy(&m->run_cond);
 	pthread_mutex_destroy(&m->run_lock);

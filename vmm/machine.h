@@ -19,9 +19,11 @@
 #include "vmm/irq.h"
 #include "vmm/kvm.h"
 #include "vmm/log.h"
+#include "vmm/msi.h"
 #include "vmm/vcpu.h"
 
 struct arch_machine;
+struct peripherals;
 
 #define MACHINE_MAX_DEVS 64
 
@@ -32,6 +34,7 @@ struct machine_env {
 	const struct kvm_host *kvm_host;
 	struct loop *loop;
 	struct console *console;
+	const struct peripherals *peripherals;
 	const struct image *kernel;
 	const struct image *initrd;
 
@@ -53,6 +56,7 @@ struct machine {
 	struct bus mmio;
 	struct irq_chip irq_chip;
 	struct ratelimit irq_limit;
+	struct msi_router msi; /* arch_init_vm() fills it in, where there are messages */
 
 	struct dev_env dev_env;
 	struct dev_gate gate;

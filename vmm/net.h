@@ -24,8 +24,8 @@ struct lkvm_net;
 struct net;
 
 #define NET_HDR_LEN   12
-#define NET_MAX_FRAME (65535 + 14 + 4) /* bytes without header: the largest a card takes or gives \
-					*/
+#define NET_MIN_FRAME 14	       /* bytes without header: an Ethernet header alone */
+#define NET_MAX_FRAME (65535 + 14 + 4) /* the largest a card takes or gives */
 #define NET_MAX_PAIRS 8		       /* queue pairs of one card */
 
 /* What a back end can be told to do, and a driver to offer; each in one direction. */
@@ -65,6 +65,12 @@ struct net_ops {
 	 * the host's own buffer (a tap's queue, a socket) holds or drops them.
 	 */
 	void (*want_recv)(struct net *net, unsigned int pair, bool on);
+
+	/*
+	 * The descriptor that the host's vhost-net can take for @pair, so that frames no longer
+	 * come through here; -1: not asked for. It stays ours. Optional.
+	 */
+	int (*vhost_fd)(struct net *net, unsigned int pair);
 
 	void (*close)(struct net *net);
 };

@@ -38,9 +38,9 @@ static void keep_reason(struct panic_scan *scan, char c)
 		scan->reason[scan->n_reason++] = c >= ' ' && c <= '~' ? c : '?';
 }
 
-int panic_scan_byte(struct panic_scan *scan, u8 byte)
+/* The enum panic_text that @c completes, or -1. */
+static int scan_char(struct panic_scan *scan, char c)
 {
-	char c = (char)byte;
 	bool digit = c >= '0' && c <= '9';
 
 	if (c == '\n' || c == '\r') {
@@ -89,4 +89,29 @@ int panic_scan_byte(struct panic_scan *scan, u8 byte)
 	if (c == '[')
 		open_stamp(scan, true);
 	return -1;
+}
+
+/* From the middle of a line on only its end and a time stamp matter. */
+static size_t skip(const struct panic_scan *scan, const u8 *data, size_t len)
+{
+	size_t n = 0;
+
+	if (scan->state != SCAN_REST || scan->in_reason)
+		return 0;
+	while (n < len && data[n] != '\n' && data[n] != '\r' && data[n] != '[')
+		n++;
+	return n;
+}
+
+u32 panic_scan(struct panic_scan *scan, const u8 *data, size_t len)
+{
+	u32 found = 0;
+
+	for (size_t i = skip(scan, data, len); i < len; i += skip(scan, data + i, len - i)) {
+		int text = scan_char(scan, (char)data[i++]);
+
+		if (text >= 0)
+			found |= (u32)BIT(text);
+	}
+	return found;
 }

@@ -1,5 +1,5 @@
 /*
- * panic_scan.h - find Linux's panic messages in console output, byte by byte (layer 0).
+ * panic_scan.h - find Linux's panic messages in console output as it passes (layer 0).
  *
  * A text counts where printk puts one: at the start of a line, or after printk's own
  * prefix ("<0>", "[    1.234567]", "[    T1]"). A time stamp is taken in the middle of a
@@ -30,7 +30,7 @@ struct panic_scan {
 	char reason[PANIC_REASON_MAX];
 };
 
-/* The enum panic_text that @byte completes, or -1. */
-int panic_scan_byte(struct panic_scan *scan, u8 byte);
+/* The texts that are complete with these bytes: BIT(PANIC_LINE), BIT(PANIC_END), or none. */
+u32 panic_scan(struct panic_scan *scan, const u8 *data, size_t len);
 
 #endif

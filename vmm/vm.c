@@ -26,6 +26,7 @@
 #include "vmm/elf.h"
 #include "vmm/machine.h"
 #include "vmm/panic_scan.h"
+#include "vmm/peripherals.h"
 #include "vmm/result.h"
 #include "vmm/thread.h"
 #include "vmm/vm.h"
@@ -49,6 +50,7 @@ struct lkvm_vm {
 	struct image kernel, initrd;
 	struct loop *loop;
 	struct console *console;
+	struct peripherals peripherals;
 	struct machine_env env;
 	int stopped_fd;
 
@@ -222,7 +224,7 @@ static void post_mortem(struct lkvm_vm *vm)
 		vcpu_post_mortem(vm, &m->vcpus[i], &vm->post_mortem[i]);
 }
 
-/* The console has delivered all it can: the last step of a life. */
+/* All consoles have delivered all they can: the last step of a life. */
 static void on_drained(void *ctx)
 {
 	struct lkvm_vm *vm = ctx;
@@ -237,6 +239,13 @@ static void on_drained(void *ctx)
 	pthread_cond_broadcast(&vm->cond);
 	pthread_mutex_unlock(&vm->lock);
 	loop_stop(vm->loop);
+}
+
+static void on_console_drained(void *ctx)
+{
+	struct lkvm_vm *vm = ctx;
+
+	peripherals_drain(&vm->peripherals, on_drained, vm);
 }
 
 static void stop_timers(struct lkvm_vm *vm)
@@ -257,7 +266,7 @@ static void finish(struct lkvm_vm *vm)
 			post_mortem(vm);
 		drop_machine(vm);
 	}
-	console_drain(vm->console, on_drained, vm);
+	console_drain(vm->console, on_console_drained, vm);
 }
 
 /* @control is held. Boot again from the files, on a machine that has seen nothing. */
@@ -401,6 +410,7 @@ static void on_start(struct loop_work *work)
 	u64 now = clock_ns();
 
 	console_start(vm->console);
+	peripherals_start(&vm->peripherals);
 	if (vm->cfg.timeout_ns)
 		loop_timer_set(vm->loop, &vm->timeout, now + vm->cfg.timeout_ns);
 	if (vm->cfg.idle_timeout_ns)
@@ -456,6 +466,9 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 			     &vm->log, &console_ops, vm, err);
 	if (ret)
 		return ret;
+	ret = peripherals_open(&vm->peripherals, &vm->cfg, vm->loop, &vm->log, vm->console, err);
+	if (ret)
+		return ret;
 	ret = kvm_open(&vm->kvm_host, backend, err);
 	if (ret)
 		return ret;
@@ -465,6 +478,7 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 		.kvm_host = &vm->kvm_host,
 		.loop = vm->loop,
 		.console = vm->console,
+		.peripherals = &vm->peripherals,
 		.kernel = &vm->kernel,
 		.initrd = &vm->initrd,
 		.end = note_end,
@@ -677,6 +691,11 @@ long lkvm_vm_console_write(struct lkvm_vm *vm, const void *data, size_t len)
 	return (long)console_push_input(vm->console, data, len);
 }
 
+void lkvm_vm_console_resize(struct lkvm_vm *vm, uint16_t cols, uint16_t rows)
+{
+	console_resize(vm->console, cols, rows);
+}
+
 void lkvm_vm_destroy(struct lkvm_vm *vm)
 {
 	if (!vm)
@@ -686,6 +705,7 @@ void lkvm_vm_destroy(struct lkvm_vm *vm)
 		pthread_join(vm->thread, NULL);
 	}
 	machine_destroy(vm->machine);
+	peripherals_close(&vm->peripherals);
 	console_destroy(vm->console);
 	loop_destroy(vm->loop);
 	if (vm->stopped_fd >= 0)

@@ -8,8 +8,10 @@
 /* A line of the board as it is plugged in, with what its cfg points at. */
 struct fitting {
 	struct dev_slot slot;
+	struct bus *mmio;
 	union {
 		struct uart16550_cfg uart;
+		struct pci_host_cfg pci;
 	} cfg;
 };
 
@@ -25,6 +27,18 @@ static bool fit_serial(struct fitting *f, const struct machine *m)
 	return true;
 }
 
+static bool fit_pci(struct fitting *f, const struct machine *m)
+{
+	f->cfg.pci.bus = &m->arch->pci;
+	f->slot.cfg = &f->cfg.pci;
+	f->slot.ranges[1] = (struct dev_range){ .bus = f->mmio,
+						.base = X86_ECAM_BASE,
+						.len = X86_ECAM_LEN,
+						.sizes = BUS_SIZE_ANY,
+						.tag = PCI_HOST_TAG_ECAM };
+	return true;
+}
+
 static bool fit_debug_exit(struct fitting *f, const struct machine *m)
 {
 	f->slot.ranges[0].base = debug_exit_port(m->cfg);
@@ -32,7 +46,16 @@ static bool fit_debug_exit(struct fitting *f, const struct machine *m)
 }
 
 /* One line per device; the last one lies where the user wants it. */
-enum { BOARD_SERIAL, BOARD_RTC, BOARD_I8042, BOARD_PM, BOARD_PVPANIC, BOARD_DEBUG_EXIT, BOARD_N };
+enum {
+	BOARD_SERIAL,
+	BOARD_RTC,
+	BOARD_I8042,
+	BOARD_PM,
+	BOARD_PVPANIC,
+	BOARD_PCI,
+	BOARD_DEBUG_EXIT,
+	BOARD_N
+};
 
 static const struct board_line {
 	const struct dev_class *cls;
@@ -59,6 +82,9 @@ static const struct board_line {
 		{ { X86_PORT_PM, ACPI_PM_LEN, BUS_SIZE_ANY, 0 } }, X86_IRQ_SCI, NULL },
 	[BOARD_PVPANIC] = { &pvpanic_class, "pvpanic",
 		{ { X86_PORT_PVPANIC, 1, BUS_SIZE_1, 0 } }, 0, NULL },
+	[BOARD_PCI] = { &pci_host_class, "pci",
+		{ { X86_PORT_PCI_CONFIG, 8, BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4,
+		    PCI_HOST_TAG_PORTS } }, 0, fit_pci },
 	[BOARD_DEBUG_EXIT] = { &debug_exit_class, "debug-exit",
 		{ { 0, 4, BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4, 0 } }, 0, fit_debug_exit },
 	/* clang-format on */
@@ -112,7 +138,7 @@ int x86_check_board(const struct lkvm_config *cfg, struct lkvm_error *err)
 
 static int add_dev(struct machine *m, const struct board_line *line, struct lkvm_error *err)
 {
-	struct fitting f = { .slot = { .cls = line->cls, .name = line->name } };
+	struct fitting f = { .slot = { .cls = line->cls, .name = line->name }, .mmio = &m->mmio };
 
 	for (size_t r = 0; r < DEV_MAX_RANGES && line->ports[r].len; r++)
 		f.slot.ranges[r] = (struct dev_range){ .bus = &m->ports,
@@ -133,7 +159,62 @@ int arch_add_devices(struct machine *m, struct lkvm_error *err)
 {
 	int ret = 0;
 
+	pci_bus_init(&m->arch->pci, &m->mmio, &m->gmem, X86_PCI_WINDOW_BASE, X86_PCI_WINDOW_LEN);
 	for (size_t i = 0; !ret && i < BOARD_N; i++)
 		ret = add_dev(m, &board[i], err);
 	return ret;
+}
+
+/* ---- virtio ---------------------------------------------------------------------------- */
+
+static u32 shared_irq(unsigned int n)
+{
+	return X86_IRQ_SHARED + n % X86_N_IRQ_SHARED;
+}
+
+/* Slot 0 is the host bridge's. dsdt.asl has the lines of all slots. */
+static int add_virtio_pci(struct machine *m, unsigned int index, const char *name,
+			  struct virtio_cfg *cfg, struct lkvm_error *err)
+{
+	const struct dev_slot slot = {
+		.cls = &virtio_pci_class,
+		.name = name,
+		.irq_chip = &m->irq_chip,
+		.gsi = shared_irq(index + 1),
+		.cfg = cfg,
+	};
+
+	cfg->bus = &m->arch->pci;
+	cfg->slot = index + 1;
+	return machine_add_dev(m, &slot, err);
+}
+
+/* acpi.c announces as many as were added. */
+static int add_virtio_mmio(struct machine *m, unsigned int index, const char *name,
+			   struct virtio_cfg *cfg, struct lkvm_error *err)
+{
+	const u64 base = X86_VIRTIO_MMIO_BASE + (u64)index * X86_VIRTIO_MMIO_STEP;
+	const struct dev_slot slot = {
+		.cls = &virtio_mmio_class,
+		.name = name,
+		.ranges = { { &m->mmio, base, X86_VIRTIO_MMIO_LEN, BUS_SIZE_ANY, 0 } },
+		.irq_chip = &m->irq_chip,
+		.gsi = shared_irq(index),
+		.cfg = cfg,
+	};
+
+	cfg->mmio = &m->mmio;
+	cfg->base = base;
+	m->arch->n_virtio_mmio = index + 1;
+	return machine_add_dev(m, &slot, err);
+}
+
+int arch_add_virtio(struct machine *m, unsigned int index, const char *name,
+		    const struct virtio_class *cls, const void *cfg, struct lkvm_error *err)
+{
+	struct virtio_cfg vcfg = { .cls = cls, .cfg = cfg };
+
+	return m->cfg->virtio_transport == LKVM_VIRTIO_MMIO
+		       ? add_virtio_mmio(m, index, name, &vcfg, err)
+		       : add_virtio_pci(m, index, name, &vcfg, err);
 }

@@ -41,7 +41,8 @@ static int load_acpi(struct machine *m, struct lkvm_error *err)
 	u32 apic_ids[LKVM_MAX_VCPUS];
 	struct acpi_desc desc = { .gpa = X86_ACPI_GPA,
 				  .apic_ids = apic_ids,
-				  .n_vcpus = m->n_vcpus };
+				  .n_vcpus = m->n_vcpus,
+				  .n_virtio_mmio = m->arch->n_virtio_mmio };
 	u8 *tables = calloc(1, X86_ACPI_SIZE);
 	size_t used = 0;
 	int ret;

@@ -100,6 +100,28 @@ static int set_kvm_pages(struct machine *m, struct lkvm_error *err)
 	return kvm_vm_ioctl(&m->kvm, KVM_SET_TSS_ADDR, X86_TSS_GPA, err);
 }
 
+/* KVM's own table, said again: GSI n is input n of the PICs and of the I/O APIC. */
+static int init_msi(struct machine *m, struct lkvm_error *err)
+{
+	struct kvm_irq_routing_entry pins[X86_N_PIC + X86_N_GSIS] = { 0 };
+
+	for (u32 i = 0; i < X86_N_PIC; i++) {
+		pins[i].gsi = i;
+		pins[i].type = KVM_IRQ_ROUTING_IRQCHIP;
+		pins[i].u.irqchip.irqchip = i < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
+		pins[i].u.irqchip.pin = i % 8;
+	}
+	for (u32 i = 0; i < X86_N_GSIS; i++) {
+		struct kvm_irq_routing_entry *e = &pins[X86_N_PIC + i];
+
+		e->gsi = i;
+		e->type = KVM_IRQ_ROUTING_IRQCHIP;
+		e->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
+		e->u.irqchip.pin = i;
+	}
+	return msi_router_init(&m->msi, &m->kvm, pins, ARRAY_SIZE(pins), X86_N_GSIS, err);
+}
+
 int arch_init_vm(struct machine *m, struct lkvm_error *err)
 {
 	/* With port 0x61, through which a kernel times the TSC by the PIT's channel 2. */
@@ -116,6 +138,9 @@ int arch_init_vm(struct machine *m, struct lkvm_error *err)
 		return ret;
 	ret = kvm_vm_ioctl(&m->kvm, KVM_CREATE_PIT2, &pit, err);
 	if (ret < 0)
+		return ret;
+	ret = init_msi(m, err);
+	if (ret)
 		return ret;
 	ret = get_supported_cpuid(m, err);
 	return ret ? ret : check_address_bits(m, err);

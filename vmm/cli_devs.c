@@ -1,0 +1,494 @@
+/*
+ * cli_devs.c - the values of --disk, --network and --port, and the files of ports.
+ *
+ * A value is words with commas between them: what it is about, then KEY=VALUE or KEY. Two commas
+ * stand for one that belongs to a word. Each kind has a table of its keys.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/cli.h"
+
+struct key {
+	const char *name;
+	bool bare; /* takes no value */
+	bool many; /* may be given more than once */
+	/* Into what @at points at. NULL, or what is allowed; @val is NULL for bare ones. */
+	const char *(*set)(void *at, const char *val);
+};
+
+#define WORD_MAX (CLI_PATH_MAX + 32) /* bytes: the longest value with its key */
+
+/*
+ * Take the next word off *@p, doubled commas undone. False: it does not fit into @size bytes.
+ * *@p is NULL after the last.
+ */
+static bool next_word(const char **p, char *word, size_t size)
+{
+	const char *s = *p;
+	size_t n = 0;
+
+	for (; *s && n < size; s++) {
+		if (*s == ',' && *++s != ',') {
+			word[n] = 0;
+			*p = s;
+			return true;
+		}
+		word[n++] = *s;
+	}
+	if (n == size)
+		return false;
+	word[n] = 0;
+	*p = NULL;
+	return true;
+}
+
+static int bad_value(const char *option, const char *all, const char *word, const char *allowed)
+{
+	return cli_fail(CLI_BAD_INPUT, "--%s %s: '%s': must be %s", option, all, word, allowed);
+}
+
+static int unknown_key(const char *option, const char *all, const char *word,
+		       const struct key *keys, size_t n)
+{
+	char known[256] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < n && len < sizeof(known); i++)
+		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s%s", i ? ", " : "",
+					keys[i].name, keys[i].bare ? "" : "=");
+	return cli_fail(CLI_BAD_INPUT, "--%s %s: '%s' is none of %s", option, all, word, known);
+}
+
+/* One word into @at. @seen has a bit for each key. */
+static int set_key(const char *option, const char *all, const char *word, const struct key *keys,
+		   size_t n, unsigned int *seen, void *at)
+{
+	const char *eq = strchr(word, '='), *allowed;
+	size_t len = eq ? (size_t)(eq - word) : strlen(word);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct key *key = &keys[i];
+
+		if (strlen(key->name) != len || memcmp(key->name, word, len) || key->bare != !eq)
+			continue;
+		if ((*seen & 1u << i) && !key->many)
+			return cli_fail(CLI_BAD_INPUT, "--%s %s: %s is given twice", option, all,
+					key->name);
+		*seen |= 1u << i;
+		allowed = key->set(at, eq ? eq + 1 : NULL);
+		return allowed ? bad_value(option, all, word, allowed) : 0;
+	}
+	return unknown_key(option, all, word, keys, n);
+}
+
+/* All words of @all but those before @p. */
+static int set_keys(const char *option, const char *all, const char *p, const struct key *keys,
+		    size_t n, void *at)
+{
+	unsigned int seen = 0;
+	int status = 0;
+
+	while (p && !status) {
+		char word[WORD_MAX];
+
+		if (!next_word(&p, word, sizeof(word)))
+			return cli_fail(CLI_BAD_INPUT, "--%s %s: a word is too long", option, all);
+		status = set_key(option, all, word, keys, n, &seen, at);
+	}
+	return status;
+}
+
+/* ---- values ------------------------------------------------------------------------- */
+
+/* False: empty or too long. */
+static bool copy(char *dst, size_t size, const char *val)
+{
+	size_t len = strlen(val);
+
+	if (!len || len >= size)
+		return false;
+	memcpy(dst, val, len + 1);
+	return true;
+}
+
+static bool number(const char *s, unsigned long min, unsigned long max, unsigned long *value)
+{
+	char *end;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	*value = strtoul(s, &end, 10);
+	return !errno && !*end && *value >= min && *value <= max;
+}
+
+/* on and off, or 1 and 0 as kvmtool has it. */
+static bool on_off(const char *val, bool *on)
+{
+	*on = !strcmp(val, "on") || !strcmp(val, "1");
+	return *on || !strcmp(val, "off") || !strcmp(val, "0");
+}
+
+static const char *queues(const char *val, unsigned int *n)
+{
+	unsigned long value;
+
+	_Static_assert(LKVM_MAX_QUEUES == 8, "said below");
+	if (!number(val, 1, LKVM_MAX_QUEUES, &value))
+		return "1 to 8";
+	*n = (unsigned int)value;
+	return NULL;
+}
+
+/* ---- --disk ------------------------------------------------------------------------- */
+
+static const char *disk_ro(void *at, const char *val)
+{
+	(void)val;
+	((struct lkvm_disk *)at)->readonly = true;
+	return NULL;
+}
+
+static const char *disk_direct(void *at, const char *val)
+{
+	(void)val;
+	((struct lkvm_disk *)at)->direct = true;
+	return NULL;
+}
+
+static const char *disk_serial(void *at, const char *val)
+{
+	struct lkvm_disk *disk = at;
+
+	_Static_assert(LKVM_SERIAL_MAX == 21, "said below");
+	return copy(disk->serial, sizeof(disk->serial), val) ? NULL : "1 to 20 bytes";
+}
+
+static const char *disk_queues(void *at, const char *val)
+{
+	return queues(val, &((struct lkvm_disk *)at)->queues);
+}
+
+static const char *disk_discard(void *at, const char *val)
+{
+	return on_off(val, &((struct lkvm_disk *)at)->discard) ? NULL : "on or off";
+}
+
+static const struct key disk_keys[] = {
+	{ "ro", .bare = true, .set = disk_ro }, { "direct", .bare = true, .set = disk_direct },
+	{ "serial", .set = disk_serial },	{ "queues", .set = disk_queues },
+	{ "discard", .set = disk_discard },
+};
+
+int cli_disk(struct lkvm_config *cfg, const char *val)
+{
+	struct lkvm_disk *disk;
+	const char *p = val;
+
+	if (cfg->n_disks == LKVM_MAX_DISKS)
+		return cli_fail(CLI_BAD_INPUT, "--disk %s: one too many; at most %d are allowed",
+				val, LKVM_MAX_DISKS);
+	disk = &cfg->disks[cfg->n_disks];
+	_Static_assert(LKVM_DISK_PATH_MAX == 1024, "said below");
+	if (!next_word(&p, disk->path, sizeof(disk->path)) || !disk->path[0])
+		return cli_fail(CLI_BAD_INPUT,
+				"--disk %s: must begin with a file's name of 1 to 1023 bytes", val);
+	cfg->n_disks++;
+	return set_keys("disk", val, p, disk_keys, COUNT(disk_keys), disk);
+}
+
+/* ---- --network ---------------------------------------------------------------------- */
+
+struct net_arg {
+	struct lkvm_net *net;
+	bool has_mode, wants_vhost;
+};
+
+#define MODES_ALLOWED "tap, user, unix or none, once"
+
+static const char *net_mode(void *at, const char *val)
+{
+	static const char *const modes[] = {
+		[LKVM_NET_NONE] = "none",
+		[LKVM_NET_TAP] = "tap",
+		[LKVM_NET_USER] = "user",
+		[LKVM_NET_UNIX] = "unix",
+	};
+	struct net_arg *arg = at;
+
+	for (size_t i = 0; i < COUNT(modes); i++) {
+		if (strcmp(val, modes[i]) || arg->has_mode)
+			continue;
+		arg->net->mode = (enum lkvm_net_mode)i;
+		arg->has_mode = true;
+		return NULL;
+	}
+	return MODES_ALLOWED;
+}
+
+static const char *net_tap(void *at, const char *val)
+{
+	(void)val;
+	return net_mode(at, "tap");
+}
+
+static const char *net_user(void *at, const char *val)
+{
+	(void)val;
+	return net_mode(at, "user");
+}
+
+static const char *net_none(void *at, const char *val)
+{
+	(void)val;
+	return net_mode(at, "none");
+}
+
+static const char *net_socket(void *at, const char *val)
+{
+	struct lkvm_net *net = ((struct net_arg *)at)->net;
+
+	_Static_assert(LKVM_SOCKET_MAX == 108, "said below");
+	if (net->socket[0] || !copy(net->socket, sizeof(net->socket), val))
+		return "one path of 1 to 107 bytes";
+	return NULL;
+}
+
+static const char *net_unix(void *at, const char *val)
+{
+	const char *allowed = net_mode(at, "unix");
+
+	return allowed ? allowed : net_socket(at, val);
+}
+
+static const char *net_mac(void *at, const char *val)
+{
+	static const char allowed[] = "six bytes such as 02:00:00:00:00:01, once, not all zero";
+	static const char digits[] = "0123456789abcdefABCDEF";
+	struct lkvm_net *net = ((struct net_arg *)at)->net;
+	bool any = false;
+
+	for (size_t i = 0; i < COUNT(net->mac); i++, val += 3) {
+		if (net->mac[i] || strspn(val, digits) != 2 || val[2] != (i < 5 ? ':' : 0))
+			return allowed;
+	}
+	val -= 3 * COUNT(net->mac);
+	for (size_t i = 0; i < COUNT(net->mac); i++) {
+		net->mac[i] = (uint8_t)strtoul(val + 3 * i, NULL, 16);
+		any |= net->mac[i] != 0;
+	}
+	return any ? NULL : allowed;
+}
+
+static const char *net_mtu(void *at, const char *val)
+{
+	unsigned long mtu;
+
+	if (!number(val, 68, 65535, &mtu))
+		return "68 to 65535";
+	((struct net_arg *)at)->net->mtu = (uint16_t)mtu;
+	return NULL;
+}
+
+static const char *net_ifname(void *at, const char *val)
+{
+	struct lkvm_net *net = ((struct net_arg *)at)->net;
+
+	_Static_assert(LKVM_IFNAME_MAX == 16, "said below");
+	if (net->ifname[0] || !copy(net->ifname, sizeof(net->ifname), val))
+		return "one name of 1 to 15 bytes";
+	return NULL;
+}
+
+static const char *net_queues(void *at, const char *val)
+{
+	return queues(val, &((struct net_arg *)at)->net->queues);
+}
+
+static const char *net_vhost(void *at, const char *val)
+{
+	struct net_arg *arg = at;
+
+	if (!on_off(val, &arg->wants_vhost))
+		return "on or off";
+	arg->net->no_vhost = !arg->wants_vhost;
+	return NULL;
+}
+
+/* Up to @end, which is then dropped; false: there is none, or it is too far away. */
+static bool take_until(const char **p, char end, char *dst, size_t size)
+{
+	const char *stop = strchr(*p, end);
+	size_t len = stop ? (size_t)(stop - *p) : size;
+
+	if (len >= size)
+		return false;
+	memcpy(dst, *p, len);
+	dst[len] = 0;
+	*p = stop + 1;
+	return true;
+}
+
+/* [tcp|udp]:[ADDRESS]:PORT-[ADDRESS]:PORT; whether addresses are good is the library's to say. */
+static bool parse_hostfwd(struct lkvm_hostfwd *fwd, const char *val)
+{
+	char proto[4], port[6];
+	unsigned long host_port, guest_port;
+
+	if (!take_until(&val, ':', proto, sizeof(proto)) ||
+	    !take_until(&val, ':', fwd->host_addr, sizeof(fwd->host_addr)) ||
+	    !take_until(&val, '-', port, sizeof(port)) || !number(port, 1, 65535, &host_port) ||
+	    !take_until(&val, ':', fwd->guest_addr, sizeof(fwd->guest_addr)) ||
+	    !number(val, 1, 65535, &guest_port))
+		return false;
+	fwd->udp = !strcmp(proto, "udp");
+	fwd->host_port = (uint16_t)host_port;
+	fwd->guest_port = (uint16_t)guest_port;
+	return fwd->udp || !strcmp(proto, "tcp") || !*proto;
+}
+
+static const char *net_hostfwd(void *at, const char *val)
+{
+	struct lkvm_net *net = ((struct net_arg *)at)->net;
+
+	_Static_assert(LKVM_MAX_HOSTFWD == 16, "said below");
+	if (net->n_hostfwd == LKVM_MAX_HOSTFWD)
+		return "one of at most 16";
+	if (!parse_hostfwd(&net->hostfwd[net->n_hostfwd], val))
+		return "tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT, such as tcp::2222-:22";
+	net->n_hostfwd++;
+	return NULL;
+}
+
+static const struct key net_keys[] = {
+	{ "mode", .set = net_mode },
+	{ "tap", .bare = true, .set = net_tap },
+	{ "user", .bare = true, .set = net_user },
+	{ "none", .bare = true, .set = net_none },
+	{ "unix", .set = net_unix },
+	{ "socket", .set = net_socket },
+	{ "mac", .set = net_mac },
+	{ "guest_mac", .set = net_mac }, /* kvmtool's */
+	{ "mtu", .set = net_mtu },
+	{ "ifname", .set = net_ifname },
+	{ "tapif", .set = net_ifname }, /* kvmtool's */
+	{ "queues", .set = net_queues },
+	{ "vhost", .set = net_vhost },
+	{ "hostfwd", .many = true, .set = net_hostfwd },
+};
+
+int cli_network(struct lkvm_config *cfg, const char *val)
+{
+	struct net_arg arg = { 0 };
+	int status;
+
+	if (cfg->n_nets == LKVM_MAX_NETS)
+		return cli_fail(CLI_BAD_INPUT, "--network %s: one too many; at most %d are allowed",
+				val, LKVM_MAX_NETS);
+	arg.net = &cfg->nets[cfg->n_nets++];
+	status = set_keys("network", val, val, net_keys, COUNT(net_keys), &arg);
+	if (!status && !arg.has_mode)
+		return cli_fail(CLI_BAD_INPUT,
+				"--network %s: has no mode=; must be tap, user, unix or none", val);
+	/* Off is what the other modes have anyway, and all that the library can be told. */
+	if (!status && arg.wants_vhost && arg.net->mode != LKVM_NET_TAP)
+		return cli_fail(CLI_BAD_INPUT, "--network %s: vhost=on is for mode=tap", val);
+	return status;
+}
+
+/* ---- --port ------------------------------------------------------------------------- */
+
+static const char *port_file(char *path, const char *val)
+{
+	_Static_assert(CLI_PATH_MAX == 4096, "said below");
+	return copy(path, CLI_PATH_MAX, val) ? NULL : "a file's name of 1 to 4095 bytes, or fd:N";
+}
+
+static const char *port_out(void *at, const char *val)
+{
+	return port_file(((struct cli_port *)at)->out, val);
+}
+
+static const char *port_in(void *at, const char *val)
+{
+	return port_file(((struct cli_port *)at)->in, val);
+}
+
+static const struct key port_keys[] = {
+	{ "out", .set = port_out },
+	{ "in", .set = port_in },
+};
+
+int cli_port(struct run_opts *opts, const char *val)
+{
+	struct lkvm_config *cfg = &opts->cfg;
+	struct cli_port *files = &opts->ports[cfg->n_ports];
+	struct lkvm_port *port = &cfg->ports[cfg->n_ports];
+	const char *p = val;
+
+	if (cfg->n_ports == LKVM_MAX_PORTS)
+		return cli_fail(CLI_BAD_INPUT, "--port %s: one too many; at most %d are allowed",
+				val, LKVM_MAX_PORTS);
+	_Static_assert(LKVM_PORT_NAME_MAX == 64, "said below");
+	if (!next_word(&p, port->name, sizeof(port->name)) || !port->name[0])
+		return cli_fail(CLI_BAD_INPUT, "--port %s: must begin with a name of 1 to 63 bytes",
+				val);
+	port->io.in_fd = port->io.out_fd = -1;
+	cfg->n_ports++;
+	return set_keys("port", val, p, port_keys, COUNT(port_keys), files);
+}
+
+static bool no_file(struct lkvm_error *err, const char *name, const char *key, const char *file,
+		    const char *why)
+{
+	err->kind = LKVM_ERR_INPUT;
+	err->code = -EINVAL;
+	snprintf(err->msg, sizeof(err->msg), "--port %s,%s=%.200s: %s", name, key, file, why);
+	return false;
+}
+
+/* @flags as for open(2). A descriptor of the caller's stays open, as it came. */
+static bool open_file(const char *name, const char *key, const char *file, int flags, int *fd,
+		      struct lkvm_error *err)
+{
+	int mode = flags & O_ACCMODE, has;
+	unsigned long n;
+
+	if (strncmp(file, "fd:", 3)) {
+		*fd = open(file, flags | O_CLOEXEC | O_NOCTTY, 0666);
+		return *fd >= 0 || no_file(err, name, key, file, strerror(errno));
+	}
+	if (!number(file + 3, 0, 1 << 20, &n))
+		return no_file(err, name, key, file, "must be a file or fd:N");
+	has = fcntl((int)n, F_GETFL);
+	if (has < 0 || ((has & O_ACCMODE) != mode && (has & O_ACCMODE) != O_RDWR))
+		return no_file(err, name, key, file,
+			       mode == O_RDONLY ? "that descriptor is not open for reading"
+						: "that descriptor is not open for writing");
+	if (mode == O_RDONLY && n == STDIN_FILENO)
+		return no_file(err, name, key, file, "standard input is the console's");
+	*fd = (int)n;
+	return true;
+}
+
+bool ports_open(struct run_opts *opts, struct lkvm_error *err)
+{
+	for (unsigned int i = 0; i < opts->cfg.n_ports; i++) {
+		const struct cli_port *files = &opts->ports[i];
+		struct lkvm_port *port = &opts->cfg.ports[i];
+
+		if (files->out[0] &&
+		    !open_file(port->name, "out", files->out, O_WRONLY | O_CREAT | O_TRUNC,
+			       &port->io.out_fd, err))
+			return false;
+		if (files->in[0] &&
+		    !open_file(port->name, "in", files->in, O_RDONLY, &port->io.in_fd, err))
+			return false;
+	}
+	return true;
+}
