@@ -1,6 +1,7 @@
 /*
  * The console between a device and the host: pipes, files, sockets, terminals, functions;
- * slow, dead and absent readers; escapes and the panic line. On virtual time.
+ * slow, dead and absent readers; byte by byte and in bulk, one device and two; escapes and
+ * the panic line. On virtual time.
  *
  * Does not prove that a terminal looks right to a person, what the machine does about an escape
  * or a panic, or that a disk which stalls does not stall the loop (regular files are written
@@ -25,6 +26,7 @@
 #include "vmm/panic_scan.h"
 
 #define OUT_LIMIT (CONSOLE_OUT_SIZE - CONSOLE_OUT_HEADROOM)
+#define OUT_BULK  (OUT_LIMIT - 4096)
 
 /* ---- a console with a device that only counts ---- */
 
@@ -42,7 +44,7 @@ struct counter_dev {
 	struct bench *b;
 };
 
-static void counter_ready(struct dev *dev, struct console *con)
+static void counter_ready(struct dev *dev, void *con)
 {
 	struct bench *b = container_of(dev, struct counter_dev, dev)->b;
 
@@ -64,7 +66,7 @@ static int counter_init(struct dev *dev, const void *cfg, struct lkvm_error *err
 
 static void counter_fini(struct dev *dev)
 {
-	console_attach(container_of(dev, struct counter_dev, dev)->b->con, NULL, NULL);
+	console_detach(container_of(dev, struct counter_dev, dev)->b->con, dev);
 }
 
 static const struct dev_class counter_class = {
@@ -153,6 +155,18 @@ static void put_text(struct bench *b, const char *text)
 static u8 pattern(size_t i)
 {
 	return (u8)(i * 31 + (i >> 8) * 7 + (i >> 16));
+}
+
+static void fill_pattern(u8 *buf, size_t len, size_t at)
+{
+	for (size_t i = 0; i < len; i++)
+		buf[i] = pattern(at + i);
+}
+
+static void assert_pattern(const u8 *buf, size_t len, size_t at)
+{
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(buf[i], pattern(at + i));
 }
 
 static void settle(struct bench *b)
@@ -610,6 +624,256 @@ static void careful_writes_to_a_pipe_never_block(void **state)
 	close(p[1]);
 	assert_int_equal(hostfd_read(&h, buf, sizeof(buf)), 0);
 	close(p[0]);
+}
+
+/* ---- in bulk ---- */
+
+static void bulk_output_loses_nothing_whatever_its_sizes(void **state)
+{
+	size_t total = 400 * 1000, sent = 0, seen = 0, n_partial = 0;
+	struct bench b;
+	u8 buf[9001];
+	int p[2];
+
+	(void)state;
+	make_pipe(p);
+	assert_true(fcntl(p[1], F_SETPIPE_SZ, 4096) >= 0);
+	bench_fds(&b, -1, p[1]);
+	while (seen < total) {
+		size_t n = min_u64(1 + sent * 7 % sizeof(buf), total - sent), did;
+
+		fill_pattern(buf, n, sent);
+		did = console_write(b.con, buf, n);
+		assert_true(did <= n);
+		n_partial += did < n;
+		sent += did;
+		assert_int_equal(stats(&b).bytes_out, sent);
+		assert_true(sent - seen <= OUT_BULK + 4096);
+		settle(&b);
+		n = slurp(p[0], buf, 2999);
+		assert_pattern(buf, n, seen);
+		seen += n;
+	}
+	assert_true(n_partial > 10);
+	assert_true(b.n_ready > 0);
+	assert_int_equal(stats(&b).bytes_lost, 0);
+	bench_close(&b);
+	close_pair(p);
+}
+
+static void bulk_output_goes_out_at_once_when_full_and_leaves_room_for_single_bytes(void **state)
+{
+	static u8 buf[2 * CONSOLE_OUT_SIZE];
+	struct bench b;
+	size_t n = 1;
+	int p[2];
+
+	(void)state;
+	make_pipe(p);
+	assert_true(fcntl(p[1], F_SETPIPE_SZ, 4096) >= 0);
+	bench_fds(&b, -1, p[1]);
+	fill_pattern(buf, sizeof(buf), 0);
+	assert_int_equal(console_write(b.con, buf, sizeof(buf)), OUT_BULK);
+	assert_int_equal(console_write(b.con, buf, 1), 0);
+	assert_int_equal(console_write(b.con, buf, 0), 0);
+	while (!console_put(b.con, buf[OUT_BULK + n - 1]))
+		n++;
+	assert_int_equal(n, OUT_LIMIT - OUT_BULK);
+	assert_int_equal(console_write(b.con, buf, 1), 0);
+	for (n = 0; n < OUT_LIMIT;) {
+		size_t got;
+
+		loop_manual_run(b.t.loop); /* without waiting for the timer */
+		assert_int_equal(b.n_ready,
+				 console_room(b.con) >= OUT_LIMIT - CONSOLE_OUT_SIZE / 2);
+		got = slurp(p[0], buf, 4096);
+		assert_true(got > 0);
+		assert_pattern(buf, got, n);
+		n += got;
+	}
+	bench_close(&b);
+	close_pair(p);
+}
+
+static void bulk_output_is_taken_whole_where_nobody_reads_it(void **state)
+{
+	static u8 buf[3 * CONSOLE_OUT_SIZE];
+	struct bench b;
+	int p[2];
+
+	(void)state;
+	make_pipe(p);
+	bench_fds(&b, -1, -1);
+	assert_int_equal(console_write(b.con, buf, sizeof(buf)), sizeof(buf));
+	assert_int_equal(stats(&b).bytes_out, sizeof(buf));
+	assert_int_equal(stats(&b).bytes_lost, 0);
+	bench_close(&b);
+
+	bench_fds(&b, -1, p[1]);
+	close(p[0]);
+	put_text(&b, "x");
+	settle(&b);
+	assert_int_equal(console_write(b.con, buf, sizeof(buf)), sizeof(buf));
+	assert_int_equal(stats(&b).bytes_out, sizeof(buf) + 1);
+	assert_int_equal(stats(&b).bytes_lost, sizeof(buf) + 1);
+	bench_close(&b);
+	close(p[1]);
+}
+
+static void the_last_output_finds_more_room_but_not_without_end(void **state)
+{
+	size_t sent = 0, seen = 0, n;
+	static u8 buf[100 * 1000];
+	struct bench b;
+	int p[2];
+
+	(void)state;
+	make_pipe(p);
+	bench_fds(&b, -1, p[1]);
+	/* The ring is full and its beginning somewhere in the middle. */
+	for (n = 0; n < 2; n++) {
+		size_t did;
+
+		fill_pattern(buf, sizeof(buf), sent);
+		did = console_write(b.con, buf, n ? sizeof(buf) : 30000);
+		sent += did;
+		if (n)
+			break;
+		settle(&b);
+		seen = slurp(p[0], buf, sizeof(buf));
+		assert_int_equal(seen, 30000);
+	}
+	do {
+		fill_pattern(buf, sizeof(buf), sent);
+		n = console_write_last(b.con, buf, sizeof(buf));
+		sent += n;
+	} while (n == sizeof(buf));
+	assert_int_equal(sent - seen, CONSOLE_LAST_SIZE);
+	assert_int_equal(console_write(b.con, buf, 1), 0);
+	console_lose(b.con, sizeof(buf) - n);
+	assert_int_equal(stats(&b).bytes_out, sent + sizeof(buf) - n);
+	assert_int_equal(stats(&b).bytes_lost, sizeof(buf) - n);
+	console_drain(b.con, on_done, &b);
+	while (seen < sent) {
+		settle(&b);
+		n = slurp(p[0], buf, sizeof(buf));
+		assert_true(n > 0);
+		assert_pattern(buf, n, seen);
+		seen += n;
+	}
+	settle(&b);
+	assert_int_equal(b.n_done, 1);
+	bench_close(&b);
+	close_pair(p);
+}
+
+static void loss_is_said_but_not_for_ever_and_not_where_nobody_listens(void **state)
+{
+	struct bench b;
+	int p[2];
+
+	(void)state;
+	make_pipe(p);
+	for (int sink = 0; sink < 2; sink++) {
+		bench_fds(&b, -1, sink ? p[1] : -1);
+		console_lose(b.con, 0);
+		assert_int_equal(b.t.n_msgs, 0);
+		for (int i = 0; i < 1000; i++)
+			console_lose(b.con, 3);
+		assert_int_equal(stats(&b).bytes_out, 3000);
+		assert_int_equal(stats(&b).bytes_lost, sink ? 3000 : 0);
+		assert_int_equal(b.t.n_msgs, sink ? RATELIMIT_BURST : 0);
+		bench_close(&b);
+	}
+	close_pair(p);
+}
+
+static void bulk_input_comes_in_order_and_lets_more_in(void **state)
+{
+	size_t total = 100 * 1000, sent = 0, seen = 0;
+	struct bench b;
+	u8 buf[CONSOLE_IN_SIZE + 100];
+	int p[2];
+
+	(void)state;
+	make_pipe(p);
+	assert_int_equal(fcntl(p[1], F_SETFL, O_NONBLOCK), 0);
+	bench_open(&b, &(struct lkvm_console){ .in_fd = p[0], .out_fd = -1 });
+	assert_int_equal(console_read(b.con, buf, sizeof(buf)), 0);
+	while (seen < total) {
+		size_t n = min_u64(3001, total - sent);
+		ssize_t did;
+
+		fill_pattern(buf, n, sent);
+		did = n ? write(p[1], buf, n) : 0;
+		sent += did > 0 ? (size_t)did : 0;
+		loop_manual_run(b.t.loop);
+		n = console_read(b.con, buf, 1 + seen % sizeof(buf));
+		assert_pattern(buf, n, seen);
+		seen += n;
+	}
+	assert_int_equal(console_read(b.con, buf, sizeof(buf)), 0);
+	bench_close(&b);
+	close_pair(p);
+}
+
+/* ---- two devices ---- */
+
+static void both_devices_are_told_and_one_may_go(void **state)
+{
+	struct dev_slot slot = { .cls = &counter_class, .name = "second" };
+	struct bench b, *cfg = &b;
+	struct dev *second;
+
+	(void)state;
+	bench_fds(&b, -1, -1);
+	slot.cfg = &cfg;
+	assert_int_equal(dev_create(&second, &slot, &b.t.env, NULL), 0);
+	console_push_input(b.con, "a", 1);
+	loop_manual_run(b.t.loop);
+	assert_int_equal(b.n_ready, 2);
+	assert_input(&b, "a"); /* whoever takes it */
+	dev_destroy(b.t.dev);
+	b.t.dev = NULL;
+	console_push_input(b.con, "b", 1);
+	loop_manual_run(b.t.loop);
+	assert_int_equal(b.n_ready, 3);
+	/* There is room for another one. */
+	slot.name = "third";
+	assert_int_equal(dev_create(&b.t.dev, &slot, &b.t.env, NULL), 0);
+	assert_input(&b, "b");
+	console_push_input(b.con, "c", 1);
+	loop_manual_run(b.t.loop);
+	assert_int_equal(b.n_ready, 5);
+	dev_destroy(second);
+	bench_close(&b);
+}
+
+static void a_new_size_is_told_once_and_on_the_loop_thread(void **state)
+{
+	u16 cols = 1, rows = 1;
+	struct bench b;
+
+	(void)state;
+	bench_fds(&b, -1, -1);
+	console_size(b.con, &cols, &rows);
+	assert_int_equal(cols, 0);
+	assert_int_equal(rows, 0);
+	console_resize(b.con, 80, 25);
+	assert_int_equal(b.n_ready, 0);
+	console_size(b.con, &cols, &rows);
+	assert_int_equal(cols, 80);
+	assert_int_equal(rows, 25);
+	loop_manual_run(b.t.loop);
+	assert_int_equal(b.n_ready, 1);
+	console_resize(b.con, 80, 25);
+	loop_manual_run(b.t.loop);
+	assert_int_equal(b.n_ready, 1);
+	console_resize(b.con, 80, 26);
+	console_resize(b.con, 81, 26);
+	loop_manual_run(b.t.loop);
+	assert_int_equal(b.n_ready, 2);
+	bench_close(&b);
 }
 
 /* ---- readers that are gone ---- */
@@ -1166,11 +1430,11 @@ static int scan(const char *text, unsigned int found[N_PANIC_TEXTS])
 
 	memset(found, 0, N_PANIC_TEXTS * sizeof(found[0]));
 	for (; *text; text++) {
-		int which = panic_scan_byte(&s, (u8)*text);
+		u32 texts = panic_scan(&s, (const u8 *)text, 1);
 
-		if (which >= 0) {
-			found[which]++;
-			n++;
+		for (int i = 0; i < N_PANIC_TEXTS; i++) {
+			found[i] += texts >> i & 1;
+			n += texts >> i & 1;
 		}
 	}
 	return n;
@@ -1244,15 +1508,22 @@ static void a_panic_is_told_wherever_the_output_is_cut(void **state)
 	static const char last[] = "[    1.300000] ---[ end Kernel panic - not syncing: x ]---\r\n";
 
 	(void)state;
-	for (size_t cut = 0; cut < sizeof(first); cut++) {
+	for (size_t i = 0; i < 2 * sizeof(first); i++) {
+		size_t cut = i / 2;
 		struct bench b;
 		int p[2];
 
 		make_pipe(p);
 		bench_fds(&b, -1, cut % 2 ? p[1] : -1);
-		put(&b, first, cut);
-		settle(&b);
-		put(&b, first + cut, sizeof(first) - 1 - cut);
+		if (i % 2) {
+			console_write(b.con, first, cut);
+			settle(&b);
+			console_write(b.con, first + cut, sizeof(first) - 1 - cut);
+		} else {
+			put(&b, first, cut);
+			settle(&b);
+			put(&b, first + cut, sizeof(first) - 1 - cut);
+		}
 		settle(&b);
 		assert_int_equal(b.n_panic_line, 1);
 		assert_int_equal(b.n_panic_end, 0);
@@ -1265,6 +1536,68 @@ static void a_panic_is_told_wherever_the_output_is_cut(void **state)
 		bench_close(&b);
 		close_pair(p);
 	}
+}
+
+/* Pieces of panics and what stands around them, at random. */
+static size_t babble(char *buf, size_t size, unsigned int *seed)
+{
+	static const char *const words[] = {
+		"\n",
+		"\r",
+		"[    1.234567]",
+		"[",
+		"[1]",
+		"<0>",
+		" ",
+		"Kernel panic - not syncing",
+		"---[ end Kernel panic",
+		"Kernel pan",
+		"---",
+		"]",
+		": VFS: \033[0m",
+		"x",
+		"[    T1]",
+	};
+	size_t len = 0;
+
+	for (;;) {
+		const char *word = words[(size_t)rand_r(seed) % ARRAY_SIZE(words)];
+
+		if (strlen(word) + 20 > size - len)
+			return len;
+		memcpy(buf + len, word, strlen(word));
+		len += strlen(word);
+		/* No text at all, too. */
+		while (rand_r(seed) % 32 == 0)
+			buf[len++] = (char)(rand_r(seed) % 2 ? 0 : 0xff);
+		if (len + 20 > size)
+			return len;
+	}
+}
+
+static void the_scanner_finds_the_same_however_the_output_is_cut(void **state)
+{
+	unsigned int seed = 1, n_found = 0;
+
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		struct panic_scan one = { 0 }, many = { 0 };
+		u32 found_one = 0, found_many = 0;
+		char buf[200];
+		size_t len = babble(buf, sizeof(buf), &seed), n;
+
+		for (size_t i = 0; i < len; i++)
+			found_one |= panic_scan(&one, (u8 *)buf + i, 1);
+		for (size_t i = 0; i < len; i += n) {
+			n = min_u64(1 + (size_t)rand_r(&seed) % 80, len - i);
+			found_many |= panic_scan(&many, (u8 *)buf + i, n);
+		}
+		assert_int_equal(found_one, found_many);
+		assert_int_equal(one.seen, many.seen);
+		assert_string_equal(one.reason, many.reason);
+		n_found += found_one != 0;
+	}
+	assert_in_range(n_found, 200, 1999);
 }
 
 static void a_panic_is_not_looked_for_unless_asked(void **state)
@@ -1318,6 +1651,7 @@ struct crowd {
 	struct loop *loop;
 	struct console *con;
 	size_t total;
+	bool bulk;
 	int from_host, to_host; /* the ends of the other side */
 	_Atomic bool bad;
 };
@@ -1339,8 +1673,18 @@ static void *run_guest(void *arg)
 	size_t sent = 0, seen = 0;
 
 	while (sent < c->total || seen < c->total) {
-		u8 byte;
+		u8 byte, buf[2000];
+		size_t n;
 
+		if (c->bulk) {
+			n = min_u64(1 + sent % sizeof(buf), c->total - sent);
+			fill_pattern(buf, n, sent);
+			sent += console_write(c->con, buf, n);
+			n = console_read(c->con, buf, 1 + seen % sizeof(buf));
+			for (size_t i = 0; i < n; i++)
+				c->bad |= buf[i] != pattern(seen++);
+			continue;
+		}
 		if (sent < c->total && console_room(c->con))
 			console_put(c->con, pattern(sent++));
 		if (seen < c->total && console_get(c->con, &byte))
@@ -1388,8 +1732,8 @@ static void guest_loop_and_host_run_on_threads_of_their_own(void **state)
 	static const enum loop_kind kinds[] = { LOOP_AUTO, LOOP_EPOLL };
 
 	(void)state;
-	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
-		struct crowd c = { .total = 300 * 1000 };
+	for (size_t k = 0; k < 2 * ARRAY_SIZE(kinds); k++) {
+		struct crowd c = { .total = 300 * 1000, .bulk = k % 2 };
 		struct lkvm_error err = { 0 };
 		struct lkvm_console cfg = { 0 };
 		struct log log = { 0 };
@@ -1403,7 +1747,7 @@ static void guest_loop_and_host_run_on_threads_of_their_own(void **state)
 		c.from_host = out[0];
 		cfg.in_fd = in[0];
 		cfg.out_fd = out[1];
-		assert_int_equal(loop_create(&c.loop, kinds[k], &err), 0);
+		assert_int_equal(loop_create(&c.loop, kinds[k / 2], &err), 0);
 		assert_int_equal(
 			console_create(&c.con, &cfg, true, c.loop, &log, &bench_ops, &b, &err), 0);
 		console_start(c.con);
@@ -1439,6 +1783,15 @@ int main(void)
 		cmocka_unit_test(a_full_pipe_a_full_socket_and_a_full_terminal_do_not_block),
 		cmocka_unit_test(pipes_and_terminals_are_opened_anew_but_for_a_ptys_master),
 		cmocka_unit_test(careful_writes_to_a_pipe_never_block),
+		cmocka_unit_test(bulk_output_loses_nothing_whatever_its_sizes),
+		cmocka_unit_test(
+			bulk_output_goes_out_at_once_when_full_and_leaves_room_for_single_bytes),
+		cmocka_unit_test(bulk_output_is_taken_whole_where_nobody_reads_it),
+		cmocka_unit_test(the_last_output_finds_more_room_but_not_without_end),
+		cmocka_unit_test(loss_is_said_but_not_for_ever_and_not_where_nobody_listens),
+		cmocka_unit_test(bulk_input_comes_in_order_and_lets_more_in),
+		cmocka_unit_test(both_devices_are_told_and_one_may_go),
+		cmocka_unit_test(a_new_size_is_told_once_and_on_the_loop_thread),
 		cmocka_unit_test(a_reader_that_went_away_costs_its_output_and_nothing_else),
 		cmocka_unit_test(a_reader_that_leaves_while_we_wait_for_it_is_noticed),
 		cmocka_unit_test(a_full_disk_is_a_lost_sink),
@@ -1465,6 +1818,7 @@ int main(void)
 		cmocka_unit_test(panic_lines_are_found_where_printk_puts_them),
 		cmocka_unit_test(words_in_the_middle_of_a_line_are_no_panic),
 		cmocka_unit_test(a_panic_is_told_wherever_the_output_is_cut),
+		cmocka_unit_test(the_scanner_finds_the_same_however_the_output_is_cut),
 		cmocka_unit_test(a_panic_is_not_looked_for_unless_asked),
 		cmocka_unit_test(descriptors_that_cannot_serve_are_refused_with_a_sentence),
 		cmocka_unit_test(guest_loop_and_host_run_on_threads_of_their_own),
