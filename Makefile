@@ -52,7 +52,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-fr
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -I. -I$(B)/gen $(CPPFLAGS) \
 	-fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) $(SANFLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANFLAGS)
-LIB_LIBS := -lelf -luring
+LIB_LIBS := -lelf -luring -lslirp
 CLI_LIBS := -ljansson
 
 Q := $(if $(V),,@)
@@ -141,8 +141,8 @@ install: all $(B)/lkvm.pc
 
 # ---- what a fresh machine needs ------------------------------------------------------------
 
-# libelf, liburing, jansson: the program. acpica-tools: iasl. The rest: tests, bed and demo.
-DEPS := gcc make libc6-dev libelf-dev liburing-dev libjansson-dev acpica-tools \
+# libelf, liburing, libslirp, jansson: the program. acpica-tools: iasl. The rest: tests, bed and demo.
+DEPS := gcc make libc6-dev libelf-dev liburing-dev libslirp-dev libjansson-dev acpica-tools \
 	libcmocka-dev perl clang libclang-rt-dev qemu-system-x86 cpio xz-utils zstd lz4
 
 .PHONY: deps

@@ -220,7 +220,7 @@ static void tx(struct uart16550 *uart, u8 byte)
 	uart->thri = !uart->tx_busy;
 }
 
-static void uart_console_ready(struct dev *dev, struct console *con)
+static void uart_console_ready(struct dev *dev, void *con)
 {
 	struct uart16550 *uart = to_uart(dev);
 
@@ -409,7 +409,7 @@ static void uart_fini(struct dev *dev)
 	struct uart16550 *uart = to_uart(dev);
 
 	if (uart->cfg.console)
-		console_attach(uart->cfg.console, NULL, NULL);
+		console_detach(uart->cfg.console, dev);
 }
 
 const struct dev_class uart16550_class = {
