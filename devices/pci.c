@@ -161,8 +161,8 @@ static void bar_map(struct pci_func *f, unsigned int bar, u64 addr)
 	struct lkvm_error err = { 0 };
 	const char *why = NULL;
 
-	if (addr < bus->window_base ||
-	    !range_fits(addr - bus->window_base, b->size, bus->window_len))
+	/* what lies below the window wraps, and is far behind it */
+	if (!range_fits(addr - bus->window_base, b->size, bus->window_len))
 		why = "that is outside the PCI window";
 	else if (covers_ram(bus->gmem, addr, b->size))
 		why = "there is RAM";

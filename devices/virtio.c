@@ -21,7 +21,7 @@ static void complain(struct virtio *v, enum lkvm_log_level level, const char *wh
 		log_at(log, level, "%s (%s): %s: %s", v->dev->name, v->cls->name, what, why);
 }
 
-/* ---- queues at work ------------------------------------------------------------------- */
+/* ---- queues at work ----------------------------------------------------------------- */
 
 bool virtio_live(const struct virtio *v)
 {
@@ -95,7 +95,7 @@ static void set_bell(struct virtio_queue *q, bool on)
 		q->v->transport->doorbell(q, on);
 }
 
-/* ---- what the device tells by itself ---------------------------------------------------- */
+/* ---- what the device tells by itself ------------------------------------------------ */
 
 static void config_interrupt(struct virtio *v)
 {
@@ -122,7 +122,7 @@ void virtio_config_changed(struct virtio *v)
 		config_interrupt(v);
 }
 
-/* ---- features --------------------------------------------------------------------------- */
+/* ---- features ----------------------------------------------------------------------- */
 
 static u32 word(u64 features, u32 select)
 {
@@ -158,7 +158,7 @@ static const char *features_wrong(const struct virtio *v)
 	return NULL;
 }
 
-/* ---- status ------------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------------- */
 
 static void start(struct virtio *v)
 {
@@ -273,7 +273,7 @@ void virtio_set_status(struct virtio *v, u8 status)
 		start(v);
 }
 
-/* ---- queues as the driver sets them up ----------------------------------------------------- */
+/* ---- queues as the driver sets them up ---------------------------------------------- */
 
 struct virtio_queue *virtio_queue(struct virtio *v, u32 index)
 {
@@ -312,8 +312,7 @@ void virtio_queue_disable(struct virtio *v, struct virtio_queue *q)
 	vq_disable(&q->vq);
 }
 
-/* ---- configuration ----------------------------------------------------------------------------
- */
+/* ---- configuration ------------------------------------------------------------------ */
 
 u64 virtio_config_read(struct virtio *v, u64 off, unsigned int size)
 {
@@ -333,8 +332,7 @@ void virtio_config_write(struct virtio *v, u64 off, unsigned int size, u64 val)
 		v->cls->config_write(v, (u32)off, size, val & (UINT64_MAX >> (64 - 8 * size)));
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------- */
 
 int virtio_add_queues(struct virtio *v, unsigned int n, u16 max_size, struct lkvm_error *err)
 {

@@ -237,8 +237,8 @@ void virtio_set_status(struct virtio *v, u8 status);
 struct virtio_queue *virtio_queue(struct virtio *v, u32 index);
 
 /*
- * Change q->layout: true when the driver may (FEATURES_OK, no DRIVER_OK... as 3.1.1 has it, queue
- * not enabled). The transport then stores what was written.
+ * Whether the driver may change q->layout: with FEATURES_OK, before DRIVER_OK (3.1.1), and while
+ * the queue is not enabled. The transport then stores what was written.
  */
 bool virtio_queue_writable(const struct virtio *v, const struct virtio_queue *q);
 
@@ -247,7 +247,8 @@ void virtio_queue_enable(struct virtio *v, struct virtio_queue *q);
 
 /*
  * The driver takes an enabled queue back (MMIO's QueueReady := 0). With requests under way that is
- * a broken device: their buffers could not be given back at once.
+ * a broken device: their buffers could not be given back at once. What a class has popped and not
+ * pushed yet is forgotten.
  */
 void virtio_queue_disable(struct virtio *v, struct virtio_queue *q);
 

@@ -268,7 +268,6 @@ static int blk_parse(struct blk_req *r)
 		return blk_parse_rw(r, LOOP_OP_WRITE, &chain->out, get_le64(header + 8));
 	case BLK_T_FLUSH:
 		r->io.io.op = LOOP_OP_FDATASYNC;
-		r->io.io.off = 0;
 		return BLK_GO_ON;
 	case BLK_T_GET_ID:
 		if (!gmem_vec_write(&chain->in, 0, blk->id, sizeof(blk->id)))

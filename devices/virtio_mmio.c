@@ -62,7 +62,7 @@ static struct virtio_mmio *to_mmio(struct dev *dev)
 	return container_of(dev, struct virtio_mmio, base.dev);
 }
 
-/* ---- interrupts and doorbells --------------------------------------------------------------- */
+/* ---- interrupts and doorbells ------------------------------------------------------- */
 
 static u32 interrupt_status(const struct virtio_mmio *m)
 {
@@ -115,8 +115,7 @@ static const struct virtio_transport mmio_transport = {
 	.reset = mmio_reset,
 };
 
-/* ---- registers --------------------------------------------------------------------------------
- */
+/* ---- registers ---------------------------------------------------------------------- */
 
 static u32 reg_read(struct virtio_mmio *m, u64 off)
 {
@@ -269,8 +268,7 @@ static void mmio_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64
 		reg_write(m, off, (u32)val);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------------------- */
 
 static int mmio_init(struct dev *dev, const void *arg, struct lkvm_error *err)
 {

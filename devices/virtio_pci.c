@@ -50,7 +50,7 @@ enum { CFG_COMMON = 1, CFG_NOTIFY, CFG_ISR, CFG_DEVICE, CFG_PCI };
 /* Queue n is notified at n times this: each address tells its queue, the value is of no use. */
 #define NOTIFY_STEP 4
 
-/* Common configuration (4.1.4.3), which here ends with its last field that a feature needs not. */
+/* Common configuration (4.1.4.3), up to the first field that belongs to a feature not offered. */
 enum {
 	COMMON_DEVICE_FEATURE_SELECT = 0x00,
 	COMMON_DEVICE_FEATURE = 0x04,
@@ -177,7 +177,7 @@ static void notify_write(struct virtio_pci *p, u32 off)
 {
 	struct virtio_queue *q = virtio_queue(p->base.v, off / NOTIFY_STEP);
 
-	if (q && q->vq.enabled)
+	if (q)
 		dev_doorbell_signal(&q->bell);
 }
 
@@ -410,7 +410,8 @@ static u64 config_read(struct virtio_pci *p, u32 cfg_off, unsigned int size)
 
 /*
  * The vCPU waits while a reset waits for requests under way (dev_throttle()), but its access was
- * one to the bridge: so the bridge is made busy as well, until pci_idle().
+ * one to the bridge: so the bridge is made busy as well, until pci_idle(). That of another function
+ * may let it go earlier, which only a kernel sees that stops its devices on many CPUs at a time.
  */
 static void hold_bridge(struct virtio_pci *p, bool on)
 {
@@ -519,13 +520,14 @@ static void add_caps(struct virtio_pci *p)
 
 static int add_msix(struct virtio_pci *p, struct lkvm_error *err)
 {
-	unsigned int n = p->base.v->n_queues + 1;
-	int ret;
+	int ret = pci_add_msix(&p->func, p->base.v->n_queues + 1, BAR, PAGE_MSIX_TABLE * PAGE_SIZE,
+			       PAGE_MSIX_PBA * PAGE_SIZE, err);
 
-	ret = pci_add_msix(&p->func, n < MSIX_MAX_VECTORS ? n : MSIX_MAX_VECTORS, BAR,
-			   PAGE_MSIX_TABLE * PAGE_SIZE, PAGE_MSIX_PBA * PAGE_SIZE, err);
 	return ret == -EOPNOTSUPP ? 0 : ret; /* INTx it is */
 }
+
+_Static_assert(MSIX_MAX_VECTORS > VIRTIO_MAX_QUEUES,
+	       "a vector for each queue and the configuration");
 
 static int pci_init(struct dev *dev, const void *arg, struct lkvm_error *err)
 {

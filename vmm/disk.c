@@ -314,18 +314,23 @@ static int measure(struct disk *disk, const struct lkvm_disk *cfg, const struct 
 static int check_discard(struct disk *disk, const struct lkvm_disk *cfg, const struct stat *st,
 			 struct lkvm_error *err)
 {
-	const char *limit = "write_zeroes_max_bytes";
+	bool device = S_ISBLK(st->st_mode);
+	int code = 0;
 
 	if (!cfg->discard || cfg->readonly)
 		return 0;
-	disk->discard = S_ISBLK(st->st_mode)
-				? queue_limit(st, limit, 1)
-				: !fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					     (off_t)disk->size, DISK_SECTOR);
-	if (disk->discard)
-		return 0;
-	return err_unsupported(err, EOPNOTSUPP, DISK "discard=on: %s cannot give space back",
-			       disk->path, S_ISBLK(st->st_mode) ? "the device" : "its file system");
+	if (device)
+		code = queue_limit(st, "write_zeroes_max_bytes", 1) ? 0 : EOPNOTSUPP;
+	else if (fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)disk->size,
+			   DISK_SECTOR))
+		code = errno;
+	if (code == EOPNOTSUPP)
+		return err_unsupported(err, code, DISK "discard=on: %s cannot give space back",
+				       disk->path, device ? "the device" : "its file system");
+	if (code)
+		return err_host(err, code, DISK "discard=on", disk->path);
+	disk->discard = true;
+	return 0;
 }
 
 int disk_open(struct disk *disk, const struct lkvm_disk *cfg, struct lkvm_error *err)

@@ -5,12 +5,13 @@
 #	make bench-exits	a port and an MMIO exit against a bare KVM_RUN loop
 #	make bench-footprint	memory and size of the program
 #	make bench-setup	set-up against the number of vCPUs, on fakekvm
+#	make bench-virtq	a virtqueue per request, without KVM
 #	make bench-boot		in the bed: exec to init against QEMU's microvm
 #
 #	BENCH_PAIRS=9 BENCH_BED_PAIRS=9 BENCH_KERNEL=bzImage BENCH_EXIT_LOOPS=1500
 
-BENCH_BINS := $(addprefix $(TB)/bench/,bare stopwatch lkvm-trivial setup exits.bin)
-BENCHES := start exits footprint setup boot
+BENCH_BINS := $(addprefix $(TB)/bench/,bare stopwatch lkvm-trivial setup virtq exits.bin)
+BENCHES := start exits footprint setup virtq boot
 
 $(TB)/bench/bare: $(B)/tests/bench/$(ARCH)/bare.o
 	$(call say,LD,$@)
@@ -26,6 +27,10 @@ $(TB)/bench/lkvm-trivial: $(CLI_OBJS) $(LIB_OBJS) $(B)/tests/bench/$(ARCH)/trivi
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=arch_add_devices -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
 
 $(TB)/bench/setup: $(B)/tests/bench/setup.o $(FAKE_OBJS) $(LIB_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+$(TB)/bench/virtq: $(B)/tests/bench/virtq.o $(LIB_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
 

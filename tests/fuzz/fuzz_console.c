@@ -27,6 +27,7 @@
 #define SAFE_SIZE  (128 * KIB)
 #define SAFE_BUFS  (SAFE + 64 * KIB)
 #define BUF_LEN	   2048
+#define BIG_LEN	   (160 * KIB) /* more than a console buffers */
 #define QUEUE_SIZE 8
 #define RINGS_STEP 0x2000
 #define MAX_PORTS  4
@@ -388,7 +389,7 @@ static void add_request(struct world *w, unsigned int queue)
 		if (at >> 28 == 0xf)
 			bufs[i].gpa = at;
 		if (at >> 28 == 0xe)
-			bufs[i] = (struct vqd_buf){ 0, RAM_SIZE, shape >> (4 + i) & 1 };
+			bufs[i] = (struct vqd_buf){ 0, BIG_LEN, shape >> (4 + i) & 1 };
 	}
 	while (vqd_used(q, NULL) >= 0)
 		;
@@ -438,7 +439,7 @@ static void add_good_control(struct world *w, u8 arg)
 /* A vCPU that is throttled makes no access, give or take those under way. */
 static void emergency(struct world *w, u8 arg)
 {
-	for (unsigned int i = 0; i < 256u * arg && !atomic_load(&w->dev->throttled); i++)
+	for (unsigned int i = 0; i < 32u * arg && !atomic_load(&w->dev->throttled); i++)
 		vmmio_write(&w->m, VMMIO_CONFIG + 8, arg);
 }
 

@@ -172,7 +172,7 @@ static void add(struct world *w, const struct netop *op, struct vqd *q)
 	}
 }
 
-static void command(struct world *w, const struct netop *op, struct vqd *q)
+static void command(const struct netop *op, struct vqd *q)
 {
 	u8 bytes[64] = { op->x, op->y };
 	u32 len = le16toh(op->len) % sizeof(bytes);
@@ -201,7 +201,7 @@ static void ring_op(struct world *w, const struct netop *op, struct vqd *q)
 			;
 		break;
 	case OP_COMMAND:
-		command(w, op, q);
+		command(op, q);
 		break;
 	case OP_RAW_DESC:
 		vqd_raw_desc(q, op->x, DATA + 16u * val, len, op->y & 7, op->y >> 3);

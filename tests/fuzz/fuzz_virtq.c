@@ -45,10 +45,11 @@ struct world {
 	/* What the device should know. */
 	bool enabled, broken;
 	u16 next_avail, seen_avail, n_pushed, n_published;
-	/* Popped, in this order; [i % VQ_MAX_SIZE] from the first one that is not pushed. */
 	struct vq_chain chains[VQ_MAX_SIZE];
-	bool pushed[VQ_MAX_SIZE];
-	u32 first, end;
+	/* Indices of chains: the first @n_flight are popped and not pushed, in this order. */
+	u16 order[VQ_MAX_SIZE];
+	u16 n_flight;
+	u16 n_tail; /* the last of them, of which none was pushed meanwhile: can be given back */
 };
 
 struct input {
@@ -260,6 +261,14 @@ static bool read_request(const struct world *w, u16 head, struct request *r)
 	}
 }
 
+/* Nothing is written from here on, the used ring included. */
+static int breaks(struct world *w)
+{
+	w->broken = true;
+	memcpy(w->shadow, host_of(w, 0), LOW_SIZE);
+	return -EPROTO;
+}
+
 /* What vq_pop() should say. */
 static int next_request(struct world *w, struct request *r)
 {
@@ -275,19 +284,15 @@ static int next_request(struct world *w, struct request *r)
 
 		idx = peek16(w, w->layout.avail + 2);
 		offered = idx - w->n_published;
-		if (offered < popped || offered > w->layout.size) {
-			w->broken = true;
-			return -EPROTO;
-		}
+		if (offered < popped || offered > w->layout.size)
+			return breaks(w);
 		w->seen_avail = idx;
 		if (idx == w->next_avail)
 			return 0;
 	}
 	if (!read_request(w, peek16(w, w->layout.avail + 4 + 2u * (w->next_avail % w->layout.size)),
-			  r)) {
-		w->broken = true;
-		return -EPROTO;
-	}
+			  r))
+		return breaks(w);
 	w->next_avail++;
 	return 1;
 }
@@ -309,19 +314,28 @@ static void check_ram(struct world *w)
 	const u8 *now = host_of(w, 0);
 	u64 used = w->layout.used, end = used + 6 + 8u * w->layout.size;
 
-	if (!w->enabled || used >= LOW_SIZE)
+	if (!w->enabled || w->broken || used >= LOW_SIZE)
 		used = end = LOW_SIZE;
 	CHECK(!memcmp(now, w->shadow, used));
 	CHECK(!memcmp(now + end, w->shadow + end, LOW_SIZE - end));
 }
 
+/* 0xff: disable; anything else is a layout, often a good one. */
 static void enable(struct world *w, struct input *in)
 {
 	u8 how = get8(in);
 
 	check_ram(w);
 	memcpy(w->shadow, host_of(w, 0), LOW_SIZE);
-	w->layout = (struct vq_layout){ (u16)(1u << (how % 9)), 0, 0x2000, 0x3000, how & 0x40 };
+	w->next_avail = w->seen_avail = w->n_pushed = w->n_published = 0;
+	w->n_flight = w->n_tail = 0;
+	if (how == 0xff) {
+		vq_disable(&w->vq);
+		w->enabled = w->broken = false;
+		return;
+	}
+	w->layout =
+		(struct vq_layout){ (u16)(1u << (how % 16 % 9)), 0, 0x2000, 0x3000, how & 0x40 };
 	if (how & 0x80) {
 		w->layout.size = get16(in);
 		w->layout.desc = get_gpa(in);
@@ -332,18 +346,20 @@ static void enable(struct world *w, struct input *in)
 	}
 	w->enabled = layout_is_good(&w->layout);
 	w->broken = !w->enabled;
-	w->next_avail = w->seen_avail = w->n_pushed = w->n_published = 0;
-	w->first = w->end = 0;
 	CHECK(vq_enable(&w->vq, &w->gm, &w->layout) == (w->enabled ? 0 : -EPROTO));
 	CHECK(w->vq.enabled == w->enabled);
-	if (!w->enabled)
+	if (!w->enabled) {
 		w->layout = (struct vq_layout){ 1, 0, 0x2000, 0x3000, false };
+		return;
+	}
+	CHECK(peek16(w, w->layout.used) == 0 && peek16(w, w->layout.used + 2) == 0);
+	CHECK(!w->layout.event_idx || !peek16(w, w->layout.used + 4 + 8u * w->layout.size));
 }
 
 static bool pop(struct world *w)
 {
 	static struct request r;
-	struct vq_chain *c = &w->chains[w->end % VQ_MAX_SIZE];
+	struct vq_chain *c = &w->chains[w->order[w->n_flight % VQ_MAX_SIZE]];
 	int ret = next_request(w, &r);
 
 	CHECK(vq_pop(&w->vq, c) == ret);
@@ -353,23 +369,26 @@ static bool pop(struct world *w)
 	check_vec(w, &c->out, r.pieces, r.n_out, r.out_len);
 	check_vec(w, &c->in, r.pieces + r.n_out, r.n_in, r.in_len);
 	CHECK(c->head == r.head && c->in_len == r.in_len);
-	/* never more than the queue size that are not published */
+	/* never more than the queue size that are not published, so an array of so many does */
 	CHECK((u16)(w->next_avail - w->n_published) <= w->layout.size);
-	w->pushed[w->end++ % VQ_MAX_SIZE] = false;
-	CHECK(w->end - w->first <= w->layout.size);
+	CHECK(w->n_flight < w->layout.size);
+	w->n_flight++;
+	w->n_tail++;
 	return true;
 }
 
 static void push(struct world *w, u8 which, u32 written)
 {
 	u64 entry = w->layout.used + 4 + 8u * (w->n_pushed % w->layout.size);
-	u32 i = w->first + which;
-	const struct vq_chain *c;
+	const struct vq_chain *c = &w->chains[w->order[which]];
+	u16 index = w->order[which];
 	u8 raw[8];
 
-	if (i >= w->end || w->pushed[i % VQ_MAX_SIZE])
+	if (which >= w->n_flight) {
+		if (!w->n_flight) /* what it does not have: nothing happens */
+			vq_push(&w->vq, c, written);
 		return;
-	c = &w->chains[i % VQ_MAX_SIZE];
+	}
 	vq_push(&w->vq, c, written);
 	if (w->broken)
 		return;
@@ -377,9 +396,11 @@ static void push(struct world *w, u8 which, u32 written)
 	CHECK(get_le32(raw) == c->head);
 	CHECK(get_le32(raw + 4) == (written < c->in_len ? written : c->in_len));
 	w->n_pushed++;
-	w->pushed[i % VQ_MAX_SIZE] = true;
-	while (w->first < w->end && w->pushed[w->first % VQ_MAX_SIZE])
-		w->first++;
+	w->n_flight--;
+	memmove(&w->order[which], &w->order[which + 1], (w->n_flight - which) * sizeof(index));
+	w->order[w->n_flight] = index;
+	if (w->n_tail > w->n_flight - which)
+		w->n_tail = w->n_flight - which;
 }
 
 static void publish(struct world *w)
@@ -424,14 +445,12 @@ static void disarm(struct world *w)
 
 static void unpop(struct world *w, u8 n)
 {
-	u8 legal = 0;
-
-	while (legal < n && w->first + legal < w->end &&
-	       !w->pushed[(w->end - 1 - legal) % VQ_MAX_SIZE])
-		legal++;
-	vq_unpop(&w->vq, legal);
-	w->end -= legal;
-	w->next_avail -= legal;
+	if (n > w->n_tail)
+		n = (u8)w->n_tail;
+	vq_unpop(&w->vq, n);
+	w->n_flight -= n;
+	w->n_tail -= n;
+	w->next_avail -= n;
 }
 
 static void backlog(struct world *w)
@@ -498,7 +517,7 @@ static void step(struct world *w, struct input *in)
 		break;
 	case 15: /* what devices do, so that a few bytes go far */
 		while (pop(w))
-			push(w, (u8)(w->end - w->first - 1), op >> 4);
+			push(w, (u8)(w->n_flight - 1), op >> 4);
 		publish(w);
 		arm(w);
 		break;
@@ -512,6 +531,8 @@ static struct world *the_world(void)
 	if (!w) {
 		w = calloc(1, sizeof(*w));
 		CHECK(w);
+		for (u16 i = 0; i < VQ_MAX_SIZE; i++)
+			w->order[i] = i;
 		CHECK(!gmem_add(&w->gm, 0, LOW_SIZE, NULL));
 		CHECK(!gmem_add(&w->gm, MID_GPA, MID_SIZE, NULL));
 		CHECK(!gmem_add(&w->gm, HIGH_GPA, HIGH_SIZE, NULL));
@@ -521,6 +542,7 @@ static struct world *the_world(void)
 	memset(w->shadow, 0, sizeof(w->shadow));
 	vq_disable(&w->vq);
 	w->enabled = w->broken = false;
+	w->layout = (struct vq_layout){ 1, 0, 0x2000, 0x3000, false };
 	return w;
 }
 

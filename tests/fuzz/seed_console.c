@@ -33,7 +33,8 @@ enum {
 #define OPEN(n)	 (0x12 | (n) << 2)
 #define SHUT(n)	 (0x13 | (n) << 2)
 
-/* A request of one piece: all of RAM, or 200 bytes; for the device to read, or to write. */
+/* A request of one piece: more than a console buffers, or 200 bytes; for the device to read, or to
+ * write. */
 #define BIG(queue)    REQUEST, queue, 0x00, 0xe0, 0, 0, 0, 0
 #define SMALL(queue)  REQUEST, queue, 0x00, 0x00, 0x09, 0, 0, 200
 #define BUFFER(queue) REQUEST, queue, 0x10, 0x00, 0x0a, 0, 0, 200
@@ -70,8 +71,8 @@ static const struct seed {
 	     0, RESIZE, 81, 25, GOOD_CONTROL, ADDED, RUN, 0, RESIZE, 81, 25, RUN, 0),
 	SEED("input", 0, START, 0, TYPE, 100, BUFFER(0), RUN, 0, TYPE, 252, BUFFER(0), BUFFER(0),
 	     BUFFER(0), RUN, 0, BUFFER(0), RUN, 0),
-	SEED("emergency", PIPE, EMERGENCY, 255, ADVANCE, 20, SLURP, 255, RUN, 0, SLURP, 255, SLURP,
-	     255, RUN, 0, EMERGENCY, 10, RUN, 0),
+	SEED("emergency", PIPE, EMERGENCY, 255, BIG(1), RUN, 0, EMERGENCY, 255, EMERGENCY, 255, RUN,
+	     0, SLURP, 255, RUN, 0, SLURP, 255, RUN, 0, SLURP, 255, RUN, 0, EMERGENCY, 10, RUN, 0),
 	SEED("junk", EVENT_IDX, CONTROL, 7, 9, 9, 9, 9, 6, 0, 1, 0, RUN, 0, CONTROL, 3, 1, 2, 3, 4,
 	     RUN, 0, SMALL(2), RUN, 0),
 };

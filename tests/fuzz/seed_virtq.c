@@ -142,6 +142,12 @@ static void out_of_order(unsigned int how)
 	e8(BACKLOG);
 	e8(DISARM);
 	e8(ARM);
+	e8(PUSH);
+	e8(0);
+	e16(0);
+	e8(PUBLISH);
+	op8(ENABLE, 0xff);
+	e8(POP);
 }
 
 static void after_the_table(unsigned int how)
@@ -230,12 +236,23 @@ static void bad_tables(unsigned int how)
 		serve();
 		op8(ENABLE, how);
 	}
+	desc(ENTRY, 0, LOW, 0, 1, NEXT, 1); /* behind the end, where it looks good */
+	desc(ENTRY, 1, LOW, 0, 1, 0, 0);
+	desc(DESC, 0, LOW, 0x8000, 16, INDIRECT, 0);
+	op16(SHOW, 0);
+	serve();
+	op8(ENABLE, how);
 	desc(DESC, 0, LOW, 0x8000, 16, INDIRECT | NEXT, 0);
 	op16(SHOW, 0);
 	serve();
 	op8(ENABLE, how);
 	desc(DESC, 0, LOW, 0x8000, 16, INDIRECT, 0);
 	desc(ENTRY, 0, LOW, 0x8000, 16, INDIRECT, 0);
+	op16(SHOW, 0);
+	serve();
+	op8(ENABLE, how);
+	desc(DESC, 0, LOW, 0x8010 + 7, 16, INDIRECT, 0); /* no alignment is asked for */
+	desc(ENTRY, 1, LOW, 0, 1 << 8, 0, 0);
 	op16(SHOW, 0);
 	serve();
 	op8(ENABLE, how);
@@ -261,6 +278,20 @@ static void bad_indices(unsigned int how)
 	}
 	op16(SHOW, 0);
 	e8(POP);
+	op8(ENABLE, how & ~EVENT_IDX);
+	for (unsigned int i = 0; i < 8; i++) {
+		chain(0, 1, 0, 0, LOW, 0, 1);
+		e8(POP);
+	}
+	op8(UNPOP, 2);
+	e8(ARM);
+	e8(PUSH);
+	e8(0);
+	e16(0);
+	op16(SHOW, 0);
+	for (unsigned int i = 0; i < 3; i++)
+		e8(POP);
+	e8(DISARM);
 }
 
 static void layouts(unsigned int how)

@@ -178,6 +178,15 @@ static void a_doorbell_may_be_signalled_by_its_device(void **state)
 	devtest_fini(&t);
 }
 
+/* What the next descriptor will be: the same as before when none was left open. */
+static int next_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
 static void a_doorbell_that_cannot_be_made_leaves_nothing(void **state)
 {
 	struct devtest t;
@@ -186,10 +195,11 @@ static void a_doorbell_that_cannot_be_made_leaves_nothing(void **state)
 	struct loop_fd *lfds = calloc(LOOP_MAX_FDS, sizeof(*lfds));
 	struct dev *dev;
 	unsigned int n = 0;
-	int ret;
+	int ret, fd;
 
 	(void)state;
 	devtest_init(&t, 0);
+	fd = next_fd();
 	faults_arm(FAULTS_FD, 1);
 	ret = dev_create(&dev, &slot, &t.env, &err);
 	faults_disarm();
@@ -202,6 +212,7 @@ static void a_doorbell_that_cannot_be_made_leaves_nothing(void **state)
 		n++;
 	assert_int_equal(dev_create(&dev, &slot, &t.env, &err), -ENOSPC);
 	assert_non_null(strstr(err.msg, "more than"));
+	assert_int_equal(next_fd(), fd);
 	while (n)
 		loop_fd_del(t.loop, &lfds[--n]);
 	free(lfds);

@@ -508,6 +508,7 @@ static pid_t hold_in_child(const struct lkvm_disk *cfg, const char *name, int *e
 static void the_holder_in_another_process_is_named(void **state)
 {
 	struct lkvm_disk cfg = image("a.img", 512);
+	unsigned int n = count_fds();
 	struct disk disk;
 	int end, status;
 	pid_t pid;
@@ -516,6 +517,7 @@ static void the_holder_in_another_process_is_named(void **state)
 	pid = hold_in_child(&cfg, "lkvm", &end);
 	refused(&cfg, in_use("another writer", "lkvm", pid));
 	close(end);
+	assert_int_equal(count_fds(), n);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	opens(&disk, &cfg);

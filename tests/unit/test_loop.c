@@ -449,6 +449,28 @@ static void sources_wait_for_room_in_the_ring_when_it_cannot_be_emptied(void **s
 	assert_string_equal(faults_hit(), "io_uring_submit");
 }
 
+static void a_source_is_heard_though_the_ring_is_full_of_silent_ones(void **state)
+{
+	struct looptest *t = *state;
+	static struct source srcs[300];
+
+	memset(srcs, 0, sizeof(srcs));
+	for (unsigned int i = 0; i < ARRAY_SIZE(srcs); i++)
+		source_add(t, &srcs[i], new_eventfd(), true, POLLIN);
+	/* One of these two is left for later, whichever end it begins with. */
+	signal_fd(srcs[0].lfd.fd);
+	signal_fd(srcs[ARRAY_SIZE(srcs) - 1].lfd.fd);
+	faults_arm(FAULTS_LOOP, 2); /* the ring is made by the first call */
+	t->left = 2;
+	run(t);
+	faults_disarm();
+	assert_string_equal(faults_hit(), "io_uring_submit");
+	for (unsigned int i = 0; i < ARRAY_SIZE(srcs); i++) {
+		loop_fd_del(t->loop, &srcs[i].lfd);
+		close(srcs[i].lfd.fd);
+	}
+}
+
 static void one_source_too_many_is_refused_with_a_sentence(void **state)
 {
 	struct looptest *t = *state;
@@ -823,13 +845,13 @@ static void *write_late(void *arg)
 
 /* A request that stays in the kernel until write_late() has come. */
 static struct request slow;
-static struct source slow_bystander;
+static struct source level, edge;
 static char slow_byte;
 static int slow_pipe[2];
+static struct loop_work second_work;
 
-static void slow_start(struct loop_work *work)
+static void slow_start(void)
 {
-	(void)work;
 	memset(&slow, 0, sizeof(slow));
 	slow.io = (struct loop_io){ .op = LOOP_OP_READ, .fd = slow_pipe[0] };
 	set_vec(&slow, &slow_byte, 1);
@@ -841,40 +863,51 @@ static void slow_drain(struct loop_work *work)
 	pthread_t thread;
 
 	(void)work;
-	slow_start(NULL);
-	/* A level source whose turn comes while the drain waits. */
-	source_add(current, &slow_bystander, new_eventfd(), false, POLLIN);
-	signal_fd(slow_bystander.lfd.fd);
+	slow_start();
+	signal_fd(level.lfd.fd);
+	signal_fd(edge.lfd.fd);
 	assert_int_equal(pthread_create(&thread, NULL, write_late, &slow_pipe[1]), 0);
 	assert_int_equal(loop_io_drain(current->loop), 0);
 	assert_int_equal(slow.n_calls, 1);
 	assert_int_equal(slow.io.res, 1);
-	assert_int_equal(slow_bystander.n_calls, 0);
+	assert_int_equal(level.n_calls + edge.n_calls, 0);
 	pthread_join(thread, NULL);
 }
 
-static void a_drain_waits_for_what_the_kernel_still_holds(void **state)
+/* The sources are armed before the work of the next round. */
+static void slow_drain_next(struct loop_work *work)
+{
+	(void)work;
+	second_work = (struct loop_work){ .fn = slow_drain };
+	loop_post(current->loop, &second_work);
+}
+
+static void a_drain_waits_for_the_kernel_and_keeps_what_happens_to_others(void **state)
 {
 	struct looptest *t = *state;
 
 	assert_int_equal(pipe(slow_pipe), 0);
-	slow_bystander = (struct source){ 0 };
-	first(t, slow_drain);
-	t->left = 2;
+	level = (struct source){ .also = take_signal };
+	edge = (struct source){ 0 };
+	source_add(t, &level, new_eventfd(), false, POLLIN);
+	source_add(t, &edge, new_eventfd(), true, POLLIN);
+	first(t, slow_drain_next);
+	t->left = 3;
 	run(t);
-	assert_int_not_equal(slow_bystander.n_calls, 0);
-	loop_fd_del(t->loop, &slow_bystander.lfd);
-	close(slow_bystander.lfd.fd);
+	assert_int_equal(level.n_calls, 1);
+	assert_int_equal(edge.n_calls, 1);
+	loop_fd_del(t->loop, &level.lfd);
+	loop_fd_del(t->loop, &edge.lfd);
+	close(level.lfd.fd);
+	close(edge.lfd.fd);
 	close(slow_pipe[0]);
 	close(slow_pipe[1]);
 }
 
-static struct loop_work second_work;
-
 static void start_then_fail(struct loop_work *work)
 {
 	(void)work;
-	slow_start(NULL);
+	slow_start();
 	/* The next wait is that of this round, which sends it; the one after it fails. */
 	loop_post(current->loop, &second_work);
 }
@@ -912,7 +945,7 @@ static void a_loop_that_fails_waits_for_the_kernel_before_it_lets_the_ring_go(vo
 static void drain_fails(struct loop_work *work)
 {
 	(void)work;
-	slow_start(NULL);
+	slow_start();
 	faults_arm(FAULTS_LOOP, 1);
 	assert_int_equal(loop_io_drain(current->loop), -ENOMEM);
 	faults_disarm();
@@ -929,6 +962,72 @@ static void a_drain_that_cannot_wait_says_so_and_nobody_is_called_later(void **s
 	assert_int_equal(run_raw(t), -ENOMEM);
 	assert_int_equal(loop_io_drain(t->loop), -ENOMEM);
 	assert_int_equal(slow.n_calls, 0);
+	close(slow_pipe[0]);
+	close(slow_pipe[1]);
+}
+
+/* ---- a ring full of requests that do not end --------------------------------------------- */
+
+#define N_STUCK 300
+
+static struct request stuck[N_STUCK];
+static char stuck_bytes[N_STUCK];
+
+/* The last one ends by itself, and makes the others do so. */
+static void unstick(struct request *req)
+{
+	(void)req;
+	assert_int_equal(write(slow_pipe[1], many_buf, N_STUCK - 1), N_STUCK - 1);
+}
+
+static void stuck_start(void)
+{
+	memset(stuck, 0, sizeof(stuck));
+	for (unsigned int i = 0; i < N_STUCK; i++) {
+		stuck[i].io = (struct loop_io){ .op = LOOP_OP_READ, .fd = slow_pipe[0] };
+		set_vec(&stuck[i], &stuck_bytes[i], 1);
+	}
+	stuck[N_STUCK - 1].io.op = LOOP_OP_FDATASYNC;
+	stuck[N_STUCK - 1].io.fd = -1;
+	stuck[N_STUCK - 1].then = unstick;
+	for (unsigned int i = 0; i < N_STUCK; i++)
+		start(&stuck[i]);
+}
+
+static void what_finds_no_room_in_the_ring_is_not_forgotten(void **state)
+{
+	struct looptest *t = *state;
+
+	assert_int_equal(pipe(slow_pipe), 0);
+	stuck_start();
+	faults_arm(FAULTS_LOOP, 2); /* the ring is made by the first call */
+	t->left = N_STUCK;
+	run(t);
+	faults_disarm();
+	assert_string_equal(faults_hit(), "io_uring_submit");
+	assert_int_equal(stuck[N_STUCK - 1].io.res, -EBADF);
+	close(slow_pipe[0]);
+	close(slow_pipe[1]);
+}
+
+static void stuck_drain(struct loop_work *work)
+{
+	(void)work;
+	stuck_start();
+	faults_arm(FAULTS_LOOP, 1);
+	assert_int_equal(loop_io_drain(current->loop), 0);
+	faults_disarm();
+	assert_string_equal(faults_hit(), "io_uring_submit");
+}
+
+static void a_drain_does_not_forget_what_finds_no_room_in_the_ring(void **state)
+{
+	struct looptest *t = *state;
+
+	assert_int_equal(pipe(slow_pipe), 0);
+	first(t, stuck_drain);
+	t->left = N_STUCK;
+	run(t);
 	close(slow_pipe[0]);
 	close(slow_pipe[1]);
 }
@@ -1028,6 +1127,7 @@ int main(void)
 		ON_ALL(two_sources_may_watch_one_descriptor),
 		ON_ALL(hundreds_of_sources_that_fire_at_once_are_all_called),
 		ON(uring, sources_wait_for_room_in_the_ring_when_it_cannot_be_emptied),
+		ON(uring, a_source_is_heard_though_the_ring_is_full_of_silent_ones),
 		ON_ALL(one_source_too_many_is_refused_with_a_sentence),
 		ON(uring, work_posted_by_another_thread_is_never_left_lying),
 		ON(epoll, work_posted_by_another_thread_is_never_left_lying),
@@ -1040,7 +1140,9 @@ int main(void)
 		ON(uring, requests_wait_for_room_in_the_ring_when_it_cannot_be_emptied),
 		ON_ALL(a_drain_calls_the_owners_of_requests_and_loses_nobody_else),
 		ON_ALL(a_loop_that_does_not_run_is_drained_as_well),
-		ON(uring, a_drain_waits_for_what_the_kernel_still_holds),
+		ON(uring, a_drain_waits_for_the_kernel_and_keeps_what_happens_to_others),
+		ON(uring, what_finds_no_room_in_the_ring_is_not_forgotten),
+		ON(uring, a_drain_does_not_forget_what_finds_no_room_in_the_ring),
 		ON(uring, a_loop_that_fails_waits_for_the_kernel_before_it_lets_the_ring_go),
 		ON(uring, a_drain_that_cannot_wait_says_so_and_nobody_is_called_later),
 		ON(automatic, a_host_without_io_uring_gets_epoll),

@@ -119,7 +119,7 @@ static void unix_frames_arrive_whole_however_they_are_cut(void **state)
 	unix_pair(n, &p);
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++)
 		len += stream_frame(stream + len, lens[i], (u8)i);
-	nettest_want(n, true);
+	nettest_want(n, 0, true);
 	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
 		size_t got = 0;
 
@@ -156,12 +156,12 @@ static void unix_tells_again_of_frames_that_it_has_read(void **state)
 	assert_int_equal(write(p.fd, stream, len), len);
 	devtest_run(&n->t);
 	assert_int_equal(n->n_ready, 0); /* not wanted */
-	nettest_want(n, true);
-	nettest_want(n, false);
+	nettest_want(n, 0, true);
+	nettest_want(n, 0, false);
 	devtest_run(&n->t);
 	assert_int_equal(n->n_ready, 0);
 	assert_int_equal(nettest_recv(n, 2000), 60); /* reads all three */
-	nettest_want(n, true);
+	nettest_want(n, 0, true);
 	devtest_run(&n->t); /* stops by itself: a source that is always ready */
 	assert_true(n->n_ready > 0);
 	check_frame(n->got, 60, 0);
@@ -281,7 +281,7 @@ static void unix_peer_that_sends_nonsense_is_cut_off(void **state)
 		size_t len;
 
 		unix_pair(n, &p);
-		nettest_want(n, true);
+		nettest_want(n, 0, true);
 		len = stream_frame(stream, 60, 1);
 		memcpy(stream + len, &prefix, sizeof(prefix));
 		assert_int_equal(write(p.fd, stream, len + 4), len + 4);
@@ -296,8 +296,8 @@ static void unix_peer_that_sends_nonsense_is_cut_off(void **state)
 		assert_int_equal(read(p.fd, stream, sizeof(stream)), 0);
 		assert_int_equal(nettest_recv(n, 65536), -EAGAIN);
 		assert_int_equal(nettest_send(n, stream, 60), 0); /* lost */
-		nettest_want(n, false);
-		nettest_want(n, true);
+		nettest_want(n, 0, false);
+		nettest_want(n, 0, true);
 		n->n_ready = 0;
 		devtest_run(&n->t);
 		assert_int_equal(n->n_ready, 0);
@@ -338,7 +338,7 @@ static void unix_peer_that_goes_takes_the_link_along(void **state)
 
 	(void)state;
 	unix_pair(n, &p);
-	nettest_want(n, true);
+	nettest_want(n, 0, true);
 	len = stream_frame(stream, 60, 1);
 	assert_int_equal(write(p.fd, stream, len + 2), len + 2); /* and half of a prefix */
 	close(p.fd);
@@ -640,7 +640,7 @@ static void user_open(struct nettest *n, const struct lkvm_hostfwd *fwd, unsigne
 	for (unsigned int i = 0; i < n_fwd; i++)
 		cfg.hostfwd[i] = fwd[i];
 	nettest_open(n, &cfg);
-	nettest_want(n, true);
+	nettest_want(n, 0, true);
 }
 
 static void user_done(struct nettest *n)
@@ -1081,7 +1081,7 @@ static void user_frames_that_nobody_takes_are_lost_in_the_end(void **state)
 
 	(void)state;
 	user_open(n, NULL, 0);
-	nettest_want(n, false);
+	nettest_want(n, 0, false);
 	for (int i = 0; i < 100000; i++)
 		arp_ask(n, HOST_IP);
 	devtest_run(&n->t);
@@ -1093,7 +1093,7 @@ static void user_frames_that_nobody_takes_are_lost_in_the_end(void **state)
 	assert_true(got > 1000 && got < 50000);
 	/* and it goes on */
 	arp_ask(n, HOST_IP);
-	nettest_want(n, true);
+	nettest_want(n, 0, true);
 	devtest_run(&n->t);
 	assert_true(n->n_ready > 0);
 	assert_true(user_next(n) > 0);
@@ -1133,6 +1133,33 @@ static void user_guest_cannot_take_all_descriptors(void **state)
 	}
 	assert_true(nettest_fds() - before < 400);
 	close(listener);
+	user_done(n);
+}
+
+/* Each of these has libslirp keep an answer until it knows where to. */
+static void user_flood_leaves_the_loop_to_others(void **state)
+{
+	struct nettest *n = new_nettest();
+	u8 f[100] = { 0 };
+	int ret = 0;
+
+	(void)state;
+	user_open(n, NULL, 0);
+	nettest_want(n, 0, false);
+	devtest_run(&n->t);
+	put_eth(f, host_mac, 0x86dd);
+	f[14] = 0x60;
+	put_be16(f + 18, 0xffff); /* too big */
+	memcpy(f + 22, (u8[]){ 0xfe, 0xc0 }, 2);
+	for (u32 i = 0; !ret && i < 100000; i++) {
+		put_be32(f + 34, i + 16);
+		ret = nettest_send(n, f, sizeof(f));
+	}
+	assert_int_equal(ret, -EAGAIN);
+	n->n_ready = 0;
+	devtest_run(&n->t);
+	assert_int_equal(n->n_ready, 1);
+	assert_int_equal(nettest_send(n, f, sizeof(f)), 0);
 	user_done(n);
 }
 
@@ -1203,6 +1230,51 @@ static void user_survives_frames_of_no_sense(void **state)
 	user_done(n);
 }
 
+/* ---- both ---------------------------------------------------------------------------- */
+
+static struct nettest *the_slow;
+static unsigned int n_taken;
+
+static void take_one(struct dev *dev, void *net)
+{
+	(void)dev;
+	(void)net;
+	n_taken += nettest_recv(the_slow, 2000) > 0;
+}
+
+/* As a card that ran out of time, not of room. */
+static void back_ends_tell_again_of_frames_that_were_left(void **state)
+{
+	struct nettest *n = new_nettest();
+	u8 stream[3 * 64];
+	struct peer p;
+	size_t len = 0;
+
+	(void)state;
+	the_slow = n;
+	n_taken = 0;
+	unix_pair(n, &p);
+	for (int i = 0; i < 3; i++)
+		len += stream_frame(stream + len, 60, (u8)i);
+	assert_int_equal(write(p.fd, stream, len), len);
+	net_attach(n->net, n->t.dev, take_one);
+	nettest_want(n, 0, true);
+	devtest_run(&n->t);
+	assert_int_equal(n_taken, 3);
+	unix_done(n, &p);
+
+	n = new_nettest();
+	the_slow = n;
+	n_taken = 0;
+	user_open(n, NULL, 0);
+	net_attach(n->net, n->t.dev, take_one);
+	for (int i = 0; i < 3; i++)
+		arp_ask(n, HOST_IP);
+	devtest_run(&n->t);
+	assert_int_equal(n_taken, 3);
+	user_done(n);
+}
+
 /* ---- all of them on loops that wait -------------------------------------------------- */
 
 struct waiting {
@@ -1257,7 +1329,7 @@ static void back_ends_wake_a_loop_that_waits(void **state)
 								.name = "c",
 								.cfg = &n });
 			net_attach(n->net, n->t.dev, stop_when_answered);
-			nettest_want(n, true);
+			nettest_want(n, 0, true);
 			if (user) {
 				arp_ask(n, HOST_IP);
 			} else {
@@ -1306,8 +1378,10 @@ int main(void)
 		cmocka_unit_test(user_ports_are_given_back_at_the_end),
 		cmocka_unit_test(user_frames_that_nobody_takes_are_lost_in_the_end),
 		cmocka_unit_test(user_guest_cannot_take_all_descriptors),
+		cmocka_unit_test(user_flood_leaves_the_loop_to_others),
 		cmocka_unit_test(user_frame_longer_than_the_mtu_is_lost),
 		cmocka_unit_test(user_survives_frames_of_no_sense),
+		cmocka_unit_test(back_ends_tell_again_of_frames_that_were_left),
 		cmocka_unit_test(back_ends_wake_a_loop_that_waits),
 	};
 

@@ -48,7 +48,7 @@ struct rig {
 	unsigned int n_held;
 };
 
-/* ---- the board ------------------------------------------------------------------------- */
+/* ---- the board ---------------------------------------------------------------------- */
 
 static void plug_at(struct rig *r, u64 base, struct dev **dev, struct vfake **f, struct loop *loop)
 {
@@ -159,7 +159,7 @@ static u8 status(struct rig *r)
 	return (u8)vmmio_read(&r->m, VMMIO_STATUS);
 }
 
-/* ---- features --------------------------------------------------------------------------- */
+/* ---- features ----------------------------------------------------------------------- */
 
 static void features_of_the_core_are_offered_beside_those_of_the_type(void **state)
 {
@@ -247,7 +247,7 @@ static void feature_words_beyond_the_second_are_zero_and_dropped(void **state)
 	rig_fini(&r);
 }
 
-/* ---- status ------------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------------- */
 
 /* Section 3.1.1 said again: what @status becomes when a good set of features was accepted. */
 static u8 expected(u8 before, u8 val)
@@ -326,7 +326,7 @@ static void needs_reset_is_the_devices_to_set(void **state)
 	rig_fini(&r);
 }
 
-/* ---- queues ------------------------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------------------- */
 
 static void queues_cannot_be_set_up_before_features_ok(void **state)
 {
@@ -493,7 +493,7 @@ static void queues_that_do_not_exist_take_and_give_nothing(void **state)
 	rig_fini(&r);
 }
 
-/* ---- notifications ------------------------------------------------------------------------ */
+/* ---- notifications ------------------------------------------------------------------ */
 
 static void notified_before_driver_ok_the_device_waits_for_it(void **state)
 {
@@ -831,7 +831,7 @@ static void resets_under_load_come_to_their_end(void **state)
 	threaded_fini(&t);
 }
 
-/* ---- NEEDS_RESET -------------------------------------------------------------------------- */
+/* ---- NEEDS_RESET -------------------------------------------------------------------- */
 
 static void a_broken_ring_needs_a_reset_and_the_driver_is_told(void **state)
 {
@@ -923,7 +923,7 @@ static void a_driver_that_breaks_it_again_and_again_does_not_flood_the_log(void 
 	rig_fini(&r);
 }
 
-/* ---- reset ---------------------------------------------------------------------------------- */
+/* ---- reset -------------------------------------------------------------------------- */
 
 static bool hold_io(void *ctx, struct loop_io *io)
 {
@@ -1112,7 +1112,7 @@ static void a_machine_that_ends_with_a_reset_waiting_gives_all_back(void **state
 	rig_fini(&r);
 }
 
-/* ---- configuration -------------------------------------------------------------------------- */
+/* ---- configuration ------------------------------------------------------------------ */
 
 static u64 config_read(struct rig *r, u64 off, unsigned int size)
 {
@@ -1193,7 +1193,7 @@ static void a_change_of_the_configuration_is_told_from_driver_ok_on(void **state
 	rig_fini(&r);
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life --------------------------------------------------------------------------- */
 
 static int try_create(struct rig *r, const struct vfake_cfg *fake, struct lkvm_error *err)
 {

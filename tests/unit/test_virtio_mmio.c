@@ -87,7 +87,7 @@ static void notify(struct rig *r, unsigned int i)
 	devtest_mmio_write(&r->t, BASE + VMMIO_QUEUE_NOTIFY, 4, i);
 }
 
-/* ---- what registers give -------------------------------------------------------------------- */
+/* ---- what registers give ------------------------------------------------------------ */
 
 static void the_device_says_what_it_is(void **state)
 {
@@ -204,7 +204,7 @@ static void status_values_that_no_status_has_do_nothing(void **state)
 	rig_fini(&r);
 }
 
-/* ---- configuration space -------------------------------------------------------------------- */
+/* ---- configuration space ------------------------------------------------------------ */
 
 static void configuration_takes_all_sizes_and_ends_where_it_ends(void **state)
 {
@@ -237,8 +237,7 @@ static void configuration_takes_all_sizes_and_ends_where_it_ends(void **state)
 	rig_fini(&r);
 }
 
-/* ---- queues -----------------------------------------------------------------------------------
- */
+/* ---- queues ------------------------------------------------------------------------- */
 
 static void halves_of_an_address_are_written_in_any_order(void **state)
 {
@@ -326,8 +325,7 @@ static void a_queue_with_requests_under_way_cannot_be_taken_back(void **state)
 	rig_fini(&r);
 }
 
-/* ---- doorbells --------------------------------------------------------------------------------
- */
+/* ---- doorbells ---------------------------------------------------------------------- */
 
 static void notifications_come_by_doorbell_from_driver_ok_to_reset(void **state)
 {
@@ -439,8 +437,7 @@ static void without_doorbells_notifications_are_register_writes(void **state)
 	}
 }
 
-/* ---- the interrupt line -------------------------------------------------------------------------
- */
+/* ---- the interrupt line ------------------------------------------------------------- */
 
 static void the_line_is_high_until_all_was_acknowledged(void **state)
 {

@@ -122,6 +122,26 @@ static bool request(struct board *b, u16 queue)
 	return head >= 0 && vqd_used(&b->q[queue], &len) == head && len == 16;
 }
 
+/* Accesses through the window in configuration space. */
+static void window_set(struct board *b, u8 bar, u32 off, u32 len)
+{
+	pcid_write(&b->v.pci, b->v.window + 4u, 1, bar);
+	pcid_write(&b->v.pci, b->v.window + 8u, 4, off);
+	pcid_write(&b->v.pci, b->v.window + 12u, 4, len);
+}
+
+static u32 window_read(struct board *b, u32 off, u32 len)
+{
+	window_set(b, 0, off, len);
+	return pcid_read(&b->v.pci, b->v.window + 16u, 4);
+}
+
+static void window_write(struct board *b, u32 off, u32 len, u32 val)
+{
+	window_set(b, 0, off, len);
+	pcid_write(&b->v.pci, b->v.window + 16u, 4, val);
+}
+
 static u64 sent(struct board *b, unsigned int vector)
 {
 	return devtest_msi_sent(&b->t, MSG(vector));
@@ -254,7 +274,11 @@ static void without_messages_a_request_ends_with_intx_and_isr(void **state)
 	assert_true(devtest_irq(&b.t));
 	assert_int_equal(vpci_isr(&b.v), 2);
 	assert_false(devtest_irq(&b.t));
+	assert_int_equal(vpci_isr(&b.v), 0);
 	assert_true(request(&b, 0));
+	/* only its own byte is the register */
+	assert_int_equal(devtest_mmio_read(&b.t, b.v.isr, 2), 0xffff);
+	assert_int_equal(devtest_mmio_read(&b.t, b.v.isr + 1, 1), 0xff);
 	virtio_config_changed(&b.fake->v);
 	assert_int_equal(vpci_isr(&b.v), 3);
 	teardown(&b);
@@ -427,6 +451,12 @@ static void ring_addresses_are_written_by_halves_or_whole(void **state)
 	assert_true(q->layout.avail == 0xfedcba9876543210);
 	assert_int_equal(vpci_read(&b.v, VPCI_QUEUE_DRIVER, 4), 0x76543210);
 	assert_int_equal(b.fake->v.queues[0].layout.desc, 0);
+	/* only 1 enables (4.1.4.3.2) */
+	vpci_write(&b.v, VPCI_QUEUE_ENABLE, 2, 0);
+	vpci_write(&b.v, VPCI_QUEUE_ENABLE, 2, 2);
+	vpci_write(&b.v, VPCI_QUEUE_ENABLE, 2, 0x101);
+	assert_int_equal(vpci_read(&b.v, VPCI_QUEUE_ENABLE, 2), 0);
+	assert_int_equal(vpci_status(&b.v), 11);
 	teardown(&b);
 }
 
@@ -626,8 +656,15 @@ static void doorbells_follow_the_bar(void **state)
 	assert_int_equal(b.t.n_bells, 0);
 	pcid_command(&b.v.pci, PCID_MASTER | PCID_MEMORY);
 	assert_int_equal(b.t.n_bells, 0);
-	start(&b, true);
-	assert_int_equal(b.t.n_bells, N_QUEUES);
+	assert_true(vpci_begin(&b.v, 0));
+	assert_true(vpci_queue(&b.v, 1, &b.q[1], RING(1), SIZE, VIRTIO_NO_VECTOR));
+	pcid_command(&b.v.pci, PCID_MASTER);
+	window_write(&b, (u32)(b.v.common - WINDOW) + VPCI_STATUS, 1, 15);
+	assert_int_equal(b.t.n_bells, 0);
+	pcid_command(&b.v.pci, PCID_MASTER | PCID_MEMORY);
+	assert_int_equal(vpci_status(&b.v), 15);
+	assert_int_equal(b.t.n_bells, 1);
+	assert_true(request(&b, 1));
 	teardown(&b);
 }
 
@@ -678,25 +715,6 @@ static void a_notification_before_driver_ok_is_nothing(void **state)
 
 /* ---- the window ---- */
 
-static void window_set(struct board *b, u8 bar, u32 off, u32 len)
-{
-	pcid_write(&b->v.pci, b->v.window + 4u, 1, bar);
-	pcid_write(&b->v.pci, b->v.window + 8u, 4, off);
-	pcid_write(&b->v.pci, b->v.window + 12u, 4, len);
-}
-
-static u32 window_read(struct board *b, u32 off, u32 len)
-{
-	window_set(b, 0, off, len);
-	return pcid_read(&b->v.pci, b->v.window + 16u, 4);
-}
-
-static void window_write(struct board *b, u32 off, u32 len, u32 val)
-{
-	window_set(b, 0, off, len);
-	pcid_write(&b->v.pci, b->v.window + 16u, 4, val);
-}
-
 static void the_window_reaches_what_the_bar_has(void **state)
 {
 	u32 common, device;
@@ -713,6 +731,8 @@ static void the_window_reaches_what_the_bar_has(void **state)
 	assert_int_equal(window_read(&b, device, 4), 0x04030201);
 	assert_int_equal(window_read(&b, device + 2, 2), 0x04030403); /* the others stay */
 	assert_int_equal(window_read(&b, device + 7, 1), 0x04030408);
+	window_write(&b, common + VPCI_CONFIG_VECTOR, 2, 0xffff0001); /* nor do they count */
+	assert_int_equal(window_read(&b, common + VPCI_CONFIG_VECTOR, 2), 0xffff0001);
 	window_write(&b, device + 4, 2, 0x12345678);
 	assert_int_equal(b.fake->written.size, 2);
 	assert_int_equal(b.fake->written.val, 0x5678);
@@ -788,8 +808,12 @@ static void driver_ok_without_bus_mastering_breaks_the_device(void **state)
 	assert_true(vpci_begin(&b.v, 0));
 	assert_true(vpci_queue(&b.v, 0, &b.q[0], RING(0), SIZE, VIRTIO_NO_VECTOR));
 	vqd_add(&b.q[0], &(struct vqd_buf){ BUF, 16, true }, 1);
+	/* what it does not have it cannot lose */
+	pcid_command(&b.v.pci, PCID_MEMORY | PCID_INTX_DISABLE);
+	assert_int_equal(vpci_status(&b.v), 11);
 	assert_false(vpci_driver_ok(&b.v));
 	assert_int_equal(vpci_status(&b.v), 11 | VIRTIO_S_NEEDS_RESET);
+	assert_int_equal(vpci_read(&b.v, VPCI_QUEUE_ENABLE, 2), 1);
 	assert_non_null(strstr(b.t.last_msg, "Bus Master"));
 	notify(&b, 0);
 	devtest_run(&b.t);
