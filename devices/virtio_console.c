@@ -259,6 +259,7 @@ static size_t make_control(struct virtio_console *vc, struct port *port, u8 *msg
 	put_le16(msg + 4, event);
 	put_le16(msg + 6, 1);
 	if (event == EVENT_RESIZE) {
+		/* In this order; Linux before 6.16 took them for rows and columns. */
 		len = SIZE_LEN;
 		memcpy(msg + CONTROL_LEN, vc->v.config + CFG_COLS, len);
 	} else if (event == EVENT_PORT_NAME) {

@@ -1,5 +1,5 @@
 /*
- * net_poll.h - descriptors that are asked for anew in each round, as in poll(2) (layer 1).
+ * net_poll.h - descriptors that are asked for anew in each round, as in poll(2) (layer 2).
  *
  * For a library that names, before each wait, the descriptors and events it waits for, and
  * makes and closes descriptors in between. An epoll set keeps what stays the same, so a round

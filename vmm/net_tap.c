@@ -245,9 +245,6 @@ static void tap_close(struct net *net)
 {
 	struct tap *tap = tap_of(net);
 
-	/* An interface that stays is not left with our idea of what its next user can take. */
-	if (tap->queues[0].lfd.fd >= 0 && !tap->created)
-		tap_tell_offloads(tap, 0);
 	for (unsigned int i = 0; i < NET_MAX_PAIRS; i++) {
 		if (tap->queues[i].lfd.fd < 0)
 			continue;

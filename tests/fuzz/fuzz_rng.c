@@ -2,8 +2,8 @@
  * The entropy device at the hands of a driver that puts anything into its ring, while the
  * host has random numbers, few of them, or none.
  *
- * Beyond crashes it checks that every request of a good driver gets as many bytes as it has room
- * for, up to the device's limit, and that a reset makes it work again. Registers are
+ * Beyond crashes it checks what vw_check() lists, and that after a reset every request of a good
+ * driver gets as many bytes as it has room for, up to the device's limit. Registers are
  * fuzz_virtio_mmio.c's.
  *
  * Input: operations of a code and what it asks for.

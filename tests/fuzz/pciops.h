@@ -1,13 +1,14 @@
 /*
- * pciops.h - the language of fuzz_pci.c: a code and its arguments, each a byte unless said
- * otherwise. Functions are numbered by their slots, 1 to 3; sizes are 1 << (byte & 3).
+ * pciops.h - the language of fuzz_pci.c. First a byte: with bit 0 the device in slot 2 is a
+ * console. Then codes with their arguments, each a byte unless said otherwise. Functions are
+ * numbered from 0, though their slots are 1 to 3; sizes are 1 << (byte & 3).
  */
 #ifndef LKVM_TESTS_FUZZ_PCIOPS_H
 #define LKVM_TESTS_FUZZ_PCIOPS_H
 
 enum pciop {
-	PCIOP_ECAM_READ,  /* slot, size, u16 offset */
-	PCIOP_ECAM_WRITE, /* slot, size, u16 offset, u32 value */
+	PCIOP_ECAM_READ,  /* slot (0: the bridge), size, u16 offset */
+	PCIOP_ECAM_WRITE, /* the same, u16 offset, u32 value */
 	PCIOP_PORT_READ,  /* port, size */
 	PCIOP_PORT_WRITE, /* port, size, u32 value */
 	PCIOP_BAR_READ,	  /* slot, bar, size, u16 offset */
@@ -22,6 +23,7 @@ enum pciop {
 	PCIOP_HOST,	  /* bits: 1 doorbells fail, 2 messages fail, 4 requests take their time */
 	PCIOP_RUN,	  /* the loop; a request that takes its time ends */
 	PCIOP_MSIX,	  /* slot, flags: bits 14 and 15 of message control from bits 6 and 7 */
+	PCIOP_REGISTER,	  /* slot, offset in the common configuration, size, u16 value */
 	PCIOP_N
 };
 

@@ -36,7 +36,8 @@ static const struct seed seeds[] = {
 	SEED("none-reset", NONE, ONE_BUF, RUN, UP, GIVES, ONE_BUF, RUN),
 	SEED("bad-index", POKE, 0, IDX, MINUS, NOTIFY, RUN, UP, ONE_BUF, RUN),
 	SEED("bad-head", POKE, 0, RING, MINUS, POKE, 0, MORE, 1, NOTIFY, RUN),
-	SEED("loop", POKE, 0, DESC, DATA, 16, 3, 0, POKE, 0, RING, 0, POKE, 0, MORE, 1, NOTIFY, RUN),
+	SEED("loop", POKE, 0, DESC, DATA, 16, 3, 0, POKE, 0, RING, 0, POKE, 0, MORE, 1, NOTIFY,
+	     RUN),
 };
 /* clang-format on */
 

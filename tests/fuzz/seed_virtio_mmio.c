@@ -37,10 +37,12 @@
 #define DATA  0xc0, 0
 
 /* Registers, as any_offset() numbers them. */
-#define R_SEL	 3, 0
-#define R_NUM	 4, 0
-#define R_READY	 5, 0
-#define R_STATUS 8, 0
+#define R_FEATURES     1, 0
+#define R_FEATURES_SEL 2, 0
+#define R_SEL	       3, 0
+#define R_NUM	       4, 0
+#define R_READY	       5, 0
+#define R_STATUS       8, 0
 
 #define ONE_BUF0 REQUEST0, 0, 0, 0, 0, 8, 1
 #define ONE_BUF1 REQUEST1, 0, 0, 0, 1, 8, 1
@@ -52,20 +54,22 @@ static const struct seed seeds[] = {
 	SEED("indirect", UP, REQUEST0, 3, 1, 0, 0, 8, 1, 0, 1, 8, 1, 0, 2, 8, 1, 0, 3, 8, 1, RUN),
 	SEED("no-bells", NO_BELLS, UP, ONE_BUF0, NOTIFY0, RUN, CONFIG, ACK),
 	SEED("held", UP, FILE_HELD, ONE_BUF0, ONE_BUF1, RUN, END_IO, 0, 8, FAIL_IO, 0, RUN, ACK),
-	SEED("reset-held", UP, FILE_HELD, ONE_BUF0, ONE_BUF0, RUN, STATUS, 0, STATUS, 15, END_IO, 0, 8,
-	     RUN, END_IO, 0, 8, RUN, UP, SERVE, ONE_BUF0, RUN),
-	SEED("ready-0-held", UP, FILE_HELD, ONE_BUF0, RUN, WRITE, R_SEL, 0, WRITE, R_READY, 0, END_IO,
-	     0, 8, RUN),
+	SEED("reset-held", UP, FILE_HELD, ONE_BUF0, ONE_BUF0, RUN, STATUS, 0, STATUS, 15, END_IO,
+	     0, 8, RUN, END_IO, 0, 8, RUN, UP, SERVE, ONE_BUF0, RUN),
+	SEED("ready-0-held", UP, FILE_HELD, ONE_BUF0, RUN, WRITE, R_SEL, 0, WRITE, R_READY, 0,
+	     END_IO, 0, 8, RUN),
 	SEED("ready-0", UP, WRITE, R_SEL, 0, WRITE, R_READY, 0, ONE_BUF0, RUN, QUEUE0),
 	SEED("full", UP, FULL, ONE_BUF0, RUN, SERVE, GO_ON0, RUN),
 	SEED("broken", UP, BREAK, ONE_BUF0, RUN, ACK, SERVE, UP, ONE_BUF0, RUN),
 	SEED("plug", UP, ONE_BUF0, RUN, PLUG_ANEW, UP, ONE_BUF0, RUN),
+	SEED("bad-features", STATUS, 3, WRITE, R_FEATURES, 0x44, WRITE, R_FEATURES_SEL, 1, WRITE,
+	     R_FEATURES, 1, STATUS, 11),
 	SEED("bad-size", STATUS, 1, STATUS, 3, STATUS, 11, WRITE, R_NUM, 3, WRITE, R_READY, 1),
 	SEED("bad-status", STATUS, 4, STATUS, 15, UP, STATUS, 3, WRITE, R_STATUS, 0x48),
 	SEED("bad-index", UP, POKE0, 0, IDX, MINUS, NOTIFY0, RUN),
 	SEED("bad-head", UP, POKE0, 0, RING, MINUS, POKE0, 0, MORE, 1, NOTIFY0, RUN),
-	SEED("loop", UP, POKE0, 0, DESC, DATA, 16, 1, 0, POKE0, 0, RING, 0, POKE0, 0, MORE, 1, NOTIFY0,
-	     RUN),
+	SEED("loop", UP, POKE0, 0, DESC, DATA, 16, 1, 0, POKE0, 0, RING, 0, POKE0, 0, MORE, 1,
+	     NOTIFY0, RUN),
 	SEED("odd", ODD, 0x6f, 0, 0, 0x70, 0, ODD, 0xfd, 0, MINUS, 0xff, 1),
 };
 /* clang-format on */

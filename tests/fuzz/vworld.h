@@ -270,6 +270,7 @@ static inline void vw_check(struct vworld *w)
 	CHECK(!(status & VIRTIO_S_FEATURES_OK) || !(v->accepted & ~v->features));
 	CHECK(vw_throttled(w) == v->resetting);
 	CHECK(!v->resetting || w->dev->n_io);
+	CHECK(status || !w->dev->n_io); /* the driver may reuse its memory */
 	for (u32 i = 0; i < w->n_queues; i++) {
 		const struct virtio_queue *q = &v->queues[i];
 

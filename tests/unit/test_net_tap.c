@@ -393,7 +393,8 @@ static void two_queues_share_the_flows_once_both_are_used(void **state)
 	(void)state;
 	assert_int_equal(n->net->max_pairs, 2);
 	for (int round = 0; round < 3; round++) {
-		n->net->ops->set_pairs(n->net, 1);
+		if (round) /* one is what there is at first */
+			n->net->ops->set_pairs(n->net, 1);
 		count_flows(n, host, got);
 		assert_int_equal(got[0], 100);
 		assert_int_equal(got[1], 0);

@@ -663,6 +663,13 @@ static void duel_meet(struct duel *d, int me)
 	}
 }
 
+/* By turns a little later than the other, up to some tens of nanoseconds. */
+static void duel_wait(unsigned int n)
+{
+	for (n %= 64; n; n--)
+		__asm__ volatile("");
+}
+
 static void *duel_device(void *arg)
 {
 	struct duel *d = arg;
@@ -670,12 +677,14 @@ static void *duel_device(void *arg)
 
 	for (unsigned int i = 0; i < d->n_rounds; i++) {
 		duel_meet(d, 0);
+		duel_wait(i);
 		d->more = vq_arm(vq);
 		duel_meet(d, 0);
 		if (vq_pop(vq, &d->w.chain) == 1)
 			vq_push(vq, &d->w.chain, 0);
 		vq_disarm(vq);
 		duel_meet(d, 0);
+		duel_wait(i);
 		d->irq = vq_publish(vq);
 		duel_meet(d, 0);
 	}
