@@ -297,8 +297,8 @@ static void take_size(struct virtio_console *vc)
 	put_le16(config + CFG_COLS, cols);
 	put_le16(config + CFG_ROWS, rows);
 	virtio_config_changed(&vc->v);
-	/* With MULTIPORT Linux looks at the message alone. */
-	if (vc->ports[0].open && virtio_has(&vc->v, VIRTIO_CONSOLE_F_MULTIPORT))
+	/* With MULTIPORT Linux looks at the message alone; without, nobody does. */
+	if (vc->ports[0].open)
 		tell(vc, &vc->ports[0], BIT(EVENT_RESIZE));
 }
 

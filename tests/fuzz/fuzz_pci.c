@@ -393,6 +393,7 @@ static void check_all(const struct world *w)
 	check_bells(w);
 	check_interrupts(w);
 	check_master(w);
+	CHECK(v->status || !(pcid_read(&w->v[VIRTIO].pci, PCID_STATUS, 2) & PCID_STATUS_INTX));
 	CHECK(!atomic_load(&w->devs[0]->throttled) || v->resetting);
 	CHECK(atomic_load(&w->devs[VIRTIO]->throttled) == v->resetting);
 }

@@ -870,9 +870,12 @@ static void a_new_size_is_told_once_and_on_the_loop_thread(void **state)
 	loop_manual_run(b.t.loop);
 	assert_int_equal(b.n_ready, 1);
 	console_resize(b.con, 80, 26);
-	console_resize(b.con, 81, 26);
+	console_resize(b.con, 80, 27);
 	loop_manual_run(b.t.loop);
 	assert_int_equal(b.n_ready, 2);
+	console_resize(b.con, 81, 27);
+	loop_manual_run(b.t.loop);
+	assert_int_equal(b.n_ready, 3);
 	bench_close(&b);
 }
 
@@ -1445,6 +1448,8 @@ static void panic_lines_are_found_where_printk_puts_them(void **state)
 	static const char *const lines[] = {
 		"Kernel panic - not syncing: VFS",
 		"boot\r\nKernel panic - not syncing: VFS",
+		"boot\nKernel panic - not syncing: VFS",
+		"boot\rKernel panic - not syncing: VFS",
 		"[    1.234567] Kernel panic - not syncing: VFS",
 		"[12345.234567] Kernel panic - not syncing",
 		"[    1.234567][    T1] Kernel panic - not syncing",
@@ -1504,8 +1509,9 @@ static void words_in_the_middle_of_a_line_are_no_panic(void **state)
 
 static void a_panic_is_told_wherever_the_output_is_cut(void **state)
 {
-	static const char first[] = "# [    1.234567] Kernel panic - not syncing: x\r\n";
-	static const char last[] = "[    1.300000] ---[ end Kernel panic - not syncing: x ]---\r\n";
+	static const char first[] = "# [    1.234567] Kernel panic - not syncing: no init\r\n";
+	static const char last[] = "[    1.300000] ---[ end Kernel panic - not syncing: no init";
+	char reason[PANIC_REASON_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < 2 * sizeof(first); i++) {
@@ -1527,6 +1533,8 @@ static void a_panic_is_told_wherever_the_output_is_cut(void **state)
 		settle(&b);
 		assert_int_equal(b.n_panic_line, 1);
 		assert_int_equal(b.n_panic_end, 0);
+		assert_true(console_saw_panic(b.con, reason, sizeof(reason)));
+		assert_string_equal(reason, "no init");
 		put_text(&b, last);
 		/* On the loop thread only, and without waiting for the output to go out. */
 		assert_int_equal(b.n_panic_end, 0);

@@ -460,8 +460,12 @@ static unsigned int n_armed; /* when the loop first went to sleep */
 
 static int spy_wait(struct loop *loop, u64 timeout)
 {
-	for (unsigned int i = 0; timeout && !n_armed && i < ARRAY_SIZE(silent); i++)
-		n_armed += silent[i].lfd.armed == POLLIN;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(silent); i++)
+		n += silent[i].lfd.armed == POLLIN;
+	if (timeout && !n_armed)
+		n_armed = n;
 	return loop_uring.wait(loop, timeout);
 }
 
@@ -934,26 +938,27 @@ static void start_then_fail(struct loop_work *work)
 	loop_post(current->loop, &second_work);
 }
 
+static pthread_t late_writer;
+
 static void fail_now(struct loop_work *work)
 {
 	(void)work;
+	assert_int_equal(pthread_create(&late_writer, NULL, write_late, &slow_pipe[1]), 0);
 	faults_arm(FAULTS_LOOP, 1);
 }
 
 static void a_loop_that_fails_waits_for_the_kernel_before_it_lets_the_ring_go(void **state)
 {
 	struct looptest *t = *state;
-	pthread_t thread;
 
 	assert_int_equal(pipe(slow_pipe), 0);
 	second_work = (struct loop_work){ .fn = fail_now };
 	first(t, start_then_fail);
-	assert_int_equal(pthread_create(&thread, NULL, write_late, &slow_pipe[1]), 0);
 	assert_int_equal(run_raw(t), -ENOMEM);
 	assert_string_equal(faults_hit(), "io_uring_submit_and_wait_timeout");
 	faults_disarm();
 	assert_string_equal(t->err.msg, "event loop (io_uring): Cannot allocate memory");
-	pthread_join(thread, NULL);
+	pthread_join(late_writer, NULL);
 	/* Ended, and its owner is called as soon as somebody asks. */
 	assert_int_equal(slow.n_calls, 0);
 	assert_int_equal(slow_byte, 'x');

@@ -484,6 +484,10 @@ static void without_a_console_there_is_no_port_0(void **state)
 	print(&b, 0, "nobody");
 	type(&b, "for the serial port");
 	assert_int_equal(vqd_used(&b.q[0], NULL), -EAGAIN);
+	start(&b, 0);
+	fill(&b, 0, BUF_LEN);
+	print(&b, 0, "nobody");
+	assert_int_equal(vqd_used(&b.q[0], NULL), -EAGAIN);
 	assert_arrived(&b, "");
 	bench_close(&b);
 }
@@ -779,6 +783,13 @@ static void input_waits_until_the_driver_has_opened_the_port(void **state)
 	assert_input(&b, 0, "");
 	control(&b, 0, PORT_OPEN, 1);
 	assert_input(&b, 0, "later");
+	/* As it does for the next driver. */
+	start(&b, ALL_FEATURES);
+	fill(&b, rx_index(0), BUF_LEN);
+	type(&b, "for the next one");
+	assert_int_equal(vqd_used(&b.q[0], NULL), -EAGAIN);
+	linux_start(&b);
+	assert_input(&b, 0, "for the next one");
 	bench_close(&b);
 }
 
@@ -847,6 +858,21 @@ static void a_buffer_of_several_pieces_is_filled_and_one_for_reading_only_comes_
 	bench_close(&b);
 }
 
+static void a_buffer_that_finds_no_input_is_not_used_up(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, 0);
+	linux_start(&b);
+	for (int i = 0; i < 3 * QUEUE_SIZE; i++) {
+		type(&b, "key");
+		assert_input(&b, 0, "key");
+		console_resize(b.cons[0], (u16)(1 + i), 25); /* it looks for input, too */
+	}
+	bench_close(&b);
+}
+
 static void the_end_of_input_is_not_the_end_of_output(void **state)
 {
 	struct bench b;
@@ -905,6 +931,23 @@ static void linux_brings_up_every_port_by_name(void **state)
 	bench_close(&b);
 }
 
+static void a_driver_that_failed_is_told_nothing(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, 1);
+	start(&b, ALL_FEATURES);
+	fill(&b, CONTROL_RX, BUF_LEN);
+	control(&b, BAD_ID, DEVICE_READY, 0);
+	for (u32 i = 0; i < 2; i++) {
+		control(&b, i, PORT_READY, 0);
+		control(&b, i, PORT_OPEN, 0);
+	}
+	assert_int_equal(vqd_used(&b.q[CONTROL_RX], NULL), -EAGAIN);
+	bench_close(&b);
+}
+
 static void each_port_has_its_own_two_streams(void **state)
 {
 	struct bench b;
@@ -959,7 +1002,7 @@ static void a_size_known_before_the_boot_is_there_when_the_driver_comes(void **s
 	struct bench b;
 
 	(void)state;
-	bench_open(&b, 0);
+	bench_open(&b, 1);
 	console_resize(b.cons[0], 132, 50);
 	run(&b);
 	assert_int_equal(vmmio_read(&b.m, VMMIO_CONFIG + CFG_SIZE), 132 | 50 << 16);
@@ -970,6 +1013,19 @@ static void a_size_known_before_the_boot_is_there_when_the_driver_comes(void **s
 	assert_int_equal(b.ports[0].n_resized, 1);
 	assert_int_equal(b.ports[0].cols, 132);
 	assert_int_equal(b.ports[0].rows, 50);
+	/* For the console alone, and when it is opened. */
+	control(&b, 1, PORT_OPEN, 1);
+	control(&b, 0, PORT_OPEN, 0);
+	drive(&b);
+	assert_int_equal(b.ports[0].n_resized, 1);
+	control(&b, 0, PORT_OPEN, 1);
+	drive(&b);
+	assert_int_equal(b.ports[0].n_resized, 2);
+	start(&b, ALL_FEATURES);
+	fill(&b, CONTROL_RX, BUF_LEN);
+	console_resize(b.cons[0], 80, 25);
+	run(&b);
+	assert_int_equal(vqd_used(&b.q[CONTROL_RX], NULL), -EAGAIN);
 	bench_close(&b);
 }
 
@@ -1004,6 +1060,9 @@ static void a_new_size_is_told_in_both_ways_once(void **state)
 		run(&b);
 		assert_int_equal(vmmio_read(&b.m, VMMIO_CONFIG_GENERATION), generation);
 		assert_int_equal(vmmio_ack(&b.m) & 2, 0);
+		console_resize(b.cons[0], 100, 31);
+		run(&b);
+		assert_int_equal(vmmio_ack(&b.m) & 2, 2);
 		bench_close(&b);
 	}
 }
@@ -1141,6 +1200,7 @@ static void a_buffer_too_small_for_a_message_gets_what_fits(void **state)
 		kick(&b, CONTROL_RX);
 		run(&b);
 		assert_int_equal(take(&b, CONTROL_RX, buf, sizeof(buf)), lens[i]);
+		assert_int_equal(buf[0], i ? 1 : 0);
 	}
 	assert_int_equal(status(&b) & VIRTIO_S_NEEDS_RESET, 0);
 	bench_close(&b);
@@ -1310,9 +1370,11 @@ int main(void)
 		cmocka_unit_test(input_without_end_is_held_back_outside),
 		cmocka_unit_test(
 			a_buffer_of_several_pieces_is_filled_and_one_for_reading_only_comes_back),
+		cmocka_unit_test(a_buffer_that_finds_no_input_is_not_used_up),
 		cmocka_unit_test(the_end_of_input_is_not_the_end_of_output),
 		cmocka_unit_test(input_not_taken_yet_outlives_the_driver_and_the_device),
 		cmocka_unit_test(linux_brings_up_every_port_by_name),
+		cmocka_unit_test(a_driver_that_failed_is_told_nothing),
 		cmocka_unit_test(each_port_has_its_own_two_streams),
 		cmocka_unit_test(a_slow_port_does_not_hold_up_another),
 		cmocka_unit_test(a_size_known_before_the_boot_is_there_when_the_driver_comes),
