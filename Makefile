@@ -143,7 +143,7 @@ install: all $(B)/lkvm.pc
 
 # libelf, liburing, libslirp, jansson: the program. acpica-tools: iasl. The rest: tests, bed and demo.
 DEPS := gcc make libc6-dev libelf-dev liburing-dev libslirp-dev libjansson-dev acpica-tools \
-	libcmocka-dev perl clang libclang-rt-dev qemu-system-x86 cpio xz-utils zstd lz4
+	libcmocka-dev perl e2fsprogs clang libclang-rt-dev qemu-system-x86 cpio xz-utils zstd lz4
 
 .PHONY: deps
 deps:
