@@ -8,8 +8,9 @@
  * loses nothing but the input that the old device had already taken.
  *
  * Output is never dropped for want of room: when it is full the device asks its vCPU
- * to wait. The host descriptors are read and written on the loop thread alone and never block
- * it. Locking: console functions take the console's own lock, a leaf.
+ * to wait, or leaves the rest with its driver. The host descriptors are read and written on the
+ * loop thread alone and never block it. Locking: console functions take the console's own lock, a
+ * leaf.
  */
 #ifndef LKVM_VMM_CONSOLE_H
 #define LKVM_VMM_CONSOLE_H
@@ -103,7 +104,8 @@ bool console_put(struct console *con, u8 byte);
 
 /*
  * Take what fits of @len bytes of output, for devices that can keep the rest until @ready is
- * called. Bytes taken. One lock and one look at the clock for all of them.
+ * called. Bytes taken. One lock and one look at the clock for all of them. Some of the room is
+ * left to console_put(), or a device that uses that would find none beside one that does not.
  */
 size_t console_write(struct console *con, const void *data, size_t len);
 

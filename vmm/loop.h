@@ -89,7 +89,10 @@ int loop_create(struct loop **loop, enum loop_kind kind, struct lkvm_error *err)
 /* Nobody runs the loop any more. NULL is allowed. */
 void loop_destroy(struct loop *loop);
 
-/* Run until loop_stop(). 0, or -errno when waiting itself failed. */
+/*
+ * Run until loop_stop(). 0, or -errno when waiting itself failed. Either way the requests under
+ * way have ended then, if that could be waited for; loop_io_drain() calls their owners.
+ */
 int loop_run(struct loop *loop, struct lkvm_error *err);
 void loop_stop(struct loop *loop);
 

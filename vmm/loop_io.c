@@ -135,7 +135,7 @@ bool loop_io_submit(struct loop *loop)
 
 bool loop_io_call(struct loop *loop)
 {
-	struct loop_io *io, *last = NULL;
+	struct loop_io *io, *last;
 
 	if (!loop->io_done.head)
 		return false;

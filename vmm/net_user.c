@@ -16,7 +16,8 @@
  * What of libslirp is not ours to change: memory that cannot be had ends the process (glib);
  * broken invariants of its own are assertions, which end it as well; its cache of the host's
  * DNS address and its clock in milliseconds are shared by all of a process, so all its
- * networks go by the same clock; with SLIRP_DEBUG in the environment it prints.
+ * networks go by the same clock; with SLIRP_DEBUG in the environment it prints; and its
+ * writes to sockets may raise SIGPIPE, which the thread that runs the loop has blocked.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -111,12 +111,15 @@ void vhost_net_stop(struct vhost *vh, u16 next[VHOST_NET_RINGS])
 	for (unsigned int i = 0; i < VHOST_NET_RINGS; i++) {
 		struct vhost_vring_state state = { .index = i };
 
+		next[i] = 0;
+		if (!vh->owned) /* has never run, and takes no requests */
+			continue;
 		set_file(vh, VHOST_NET_SET_BACKEND, i, VHOST_FILE_UNBIND);
 		set_file(vh, VHOST_SET_VRING_KICK, i, VHOST_FILE_UNBIND);
 		set_file(vh, VHOST_SET_VRING_CALL, i, VHOST_FILE_UNBIND);
 		set_file(vh, VHOST_SET_VRING_ERR, i, VHOST_FILE_UNBIND);
-		vh->ioctl(vh->fd, VHOST_GET_VRING_BASE, &state);
-		next[i] = (u16)state.num;
+		if (!vh->ioctl(vh->fd, VHOST_GET_VRING_BASE, &state))
+			next[i] = (u16)state.num;
 	}
 }
 

@@ -438,9 +438,14 @@ static void arm(struct world *w)
 
 static void disarm(struct world *w)
 {
+	u16 flags = w->enabled ? peek16(w, w->layout.used) : 0;
+
 	vq_disarm(&w->vq);
-	if (w->enabled && !w->broken && !w->layout.event_idx)
-		CHECK(peek16(w, w->layout.used) == 1);
+	if (!w->enabled)
+		return;
+	if (!w->broken && !w->layout.event_idx)
+		flags = 1;
+	CHECK(peek16(w, w->layout.used) == flags);
 }
 
 static void unpop(struct world *w, u8 n)

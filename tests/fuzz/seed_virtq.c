@@ -170,12 +170,29 @@ static void long_chains(unsigned int how)
 	serve();
 	chain(0, (1u << (how & 15)) + 1, 1, 1, LOW, 0x4000, 16);
 	serve();
+	if (!(how & 15))
+		return;
+	/* the queue's own descriptors and a table, together one too many */
+	op8(ENABLE, how);
+	chain(0, 1u << (how & 15), 0, 0, LOW, 0x4000, 16);
+	serve();
+	desc(DESC, (1u << (how & 15)) - 1, LOW, 0x8000, 32, INDIRECT, 0);
+	desc(ENTRY, 0, LOW, 0x4000, 1, NEXT, 1);
+	desc(ENTRY, 1, LOW, 0x4000, 1, 0, 0);
+	op16(SHOW, 0);
+	serve();
 }
 
 static void huge(unsigned int how)
 {
 	e8(how);
 	chain(0, 63, 1, SHL(11), HIGH, 0, 0x8000); /* of 64 MiB each */
+	serve();
+	/* and 64 MiB less one byte: 2^32 - 1 in all */
+	desc(DESC, 62, HIGH, 0, 0x8000, NEXT | WRITE | SHL(11), 63);
+	desc(DESC, 63, HIGH, 0, 0xffff, NEXT | WRITE | SHL(10), 64);
+	desc(DESC, 64, HIGH, 0, 1023, WRITE, 0);
+	op16(SHOW, 0);
 	serve();
 	chain(0, 64, 1, 1 | SHL(11), HIGH, 0, 0x8000);
 	serve();
@@ -251,8 +268,10 @@ static void bad_tables(unsigned int how)
 	op16(SHOW, 0);
 	serve();
 	op8(ENABLE, how);
-	desc(DESC, 0, LOW, 0x8010 + 7, 16, INDIRECT, 0); /* no alignment is asked for */
-	desc(ENTRY, 1, LOW, 0, 1 << 8, 0, 0);
+	/* No alignment is asked for: this table begins in the middle of an entry. */
+	desc(ENTRY, 0, LOW, 0, 0x4000, 0, 0);
+	desc(ENTRY, 1, LOW, 100, 0, 0, 0);
+	desc(DESC, 0, LOW, 0x8008, 16, INDIRECT, 0);
 	op16(SHOW, 0);
 	serve();
 	op8(ENABLE, how);

@@ -112,6 +112,13 @@ static void first(struct looptest *t, void (*fn)(struct loop_work *work))
 	loop_post(t->loop, &t->work);
 }
 
+/* The ring is there: its next system call fails. */
+static void fail_next(struct loop_work *work)
+{
+	(void)work;
+	faults_arm(FAULTS_LOOP, 1);
+}
+
 /* ---- descriptors ---------------------------------------------------------------------- */
 
 struct source {
@@ -448,7 +455,7 @@ static void hundreds_of_sources_that_fire_at_once_are_all_called(void **state)
 
 static void sources_wait_for_room_in_the_ring_when_it_cannot_be_emptied(void **state)
 {
-	faults_arm(FAULTS_LOOP, 2); /* the ring is made by the first call */
+	first(*state, fail_next);
 	hundreds_fire_at_once(*state);
 	faults_disarm();
 	assert_string_equal(faults_hit(), "io_uring_submit");
@@ -475,6 +482,7 @@ static void use_spy(struct loop_work *work)
 	spy = loop_uring;
 	spy.wait = spy_wait;
 	current->loop->waiter = &spy;
+	fail_next(NULL);
 }
 
 static void a_loop_does_not_sleep_before_all_sources_found_room_in_the_ring(void **state)
@@ -486,7 +494,6 @@ static void a_loop_does_not_sleep_before_all_sources_found_room_in_the_ring(void
 		source_add(t, &silent[i], new_eventfd(), true, POLLIN);
 	n_armed = 0;
 	first(t, use_spy);
-	faults_arm(FAULTS_LOOP, 2); /* the ring is made by the first call */
 	run_for(t, 20 * NSEC_PER_MSEC);
 	faults_disarm();
 	assert_string_equal(faults_hit(), "io_uring_submit");
@@ -796,7 +803,7 @@ static void requests_wait_for_room_in_the_ring_when_it_cannot_be_emptied(void **
 	/* The first submission of the loop fails: the ring is full and stays so. */
 	many_init();
 	many_start(NULL);
-	faults_arm(FAULTS_LOOP, 2); /* the ring is made by the first call */
+	first(t, fail_next);
 	t->left = N_MANY;
 	run(t);
 	faults_disarm();
@@ -1027,7 +1034,7 @@ static void what_finds_no_room_in_the_ring_is_not_forgotten(void **state)
 
 	assert_int_equal(pipe(slow_pipe), 0);
 	stuck_start();
-	faults_arm(FAULTS_LOOP, 2); /* the ring is made by the first call */
+	first(t, fail_next);
 	t->left = N_STUCK;
 	run(t);
 	faults_disarm();

@@ -59,7 +59,7 @@ static void peer_gone(struct peer *p)
 static void unix_cfg(struct lkvm_net *cfg, const char *path)
 {
 	*cfg = (struct lkvm_net){ .mode = LKVM_NET_UNIX };
-	memcpy(cfg->socket, path, strnlen(path, sizeof(cfg->socket)));
+	memcpy(cfg->socket, path, min_u64(strlen(path), sizeof(cfg->socket)));
 }
 
 /* A connection; the peer's end does not block. */
@@ -367,7 +367,7 @@ static void unix_peer_that_goes_takes_the_link_along(void **state)
 
 static void unix_socket_that_cannot_be_is_one_clear_line(void **state)
 {
-	char path[LKVM_SOCKET_MAX + 1];
+	char path[LKVM_SOCKET_MAX + 1] = { 0 };
 	struct sockaddr_un addr;
 	struct lkvm_error err;
 	struct lkvm_net cfg;
@@ -390,7 +390,7 @@ static void unix_socket_that_cannot_be_is_one_clear_line(void **state)
 	assert_int_equal(err.kind, LKVM_ERR_INPUT);
 	assert_non_null(strstr(err.msg, "missing"));
 
-	memset(path, 'x', sizeof(path));
+	memset(path, 'x', sizeof(path) - 1); /* fills the field to its last byte */
 	unix_cfg(&cfg, path);
 	err = nettest_refused(&cfg);
 	assert_int_equal(err.kind, LKVM_ERR_INPUT);

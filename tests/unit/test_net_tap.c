@@ -127,7 +127,7 @@ static struct lkvm_net tap_cfg(const char *name, unsigned int queues)
 {
 	struct lkvm_net cfg = { .mode = LKVM_NET_TAP, .queues = queues };
 
-	memcpy(cfg.ifname, name, strnlen(name, sizeof(cfg.ifname)));
+	memcpy(cfg.ifname, name, min_u64(strlen(name), sizeof(cfg.ifname)));
 	return cfg;
 }
 

@@ -1,6 +1,7 @@
 /*
  * The virtio console, played by drivers over MMIO: with and without ports, as Linux does it and
- * as no driver should; slow, absent and fast hosts; beside a serial port. On virtual time.
+ * as no driver should; slow, absent and fast hosts; beside a serial port. On virtual time, but for
+ * the one with threads.
  *
  * Does not prove that Linux finds its hvc0 and its ports, or what a size looks like to a
  * person: booting one does (check-bed).
@@ -9,6 +10,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -1190,6 +1193,7 @@ static void a_buffer_too_small_for_a_message_gets_what_fits(void **state)
 	start(&b, ALL_FEATURES);
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 		control(&b, 1, PORT_READY, 1);
+		gmem_zero(&b.t.gmem, BUFS, (u64)QUEUE_SIZE * BUF_LEN * 6);
 		assert_true(vqd_add(&b.q[CONTROL_RX],
 				    &(struct vqd_buf){ buf_gpa(CONTROL_RX, b.q[CONTROL_RX].free),
 						       (u32)lens[i], true },
@@ -1347,6 +1351,138 @@ static void neither_of_the_two_starves_the_other(void **state)
 	}
 }
 
+/* ---- threads ---- */
+
+struct crowd {
+	struct bench *b;
+	_Atomic bool stop, drained;
+	u64 n_read;
+};
+
+static void *run_loop(void *arg)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	loop_run(((struct crowd *)arg)->b->t.loop, NULL);
+	return NULL;
+}
+
+static void *run_reader(void *arg)
+{
+	struct crowd *c = arg;
+	u8 buf[1500];
+	ssize_t n;
+
+	while ((n = read(c->b->out[0], buf, sizeof(buf))) > 0)
+		c->n_read += (u64)n;
+	return NULL;
+}
+
+static void *run_typist(void *arg)
+{
+	struct crowd *c = arg;
+	u16 size = 0;
+
+	while (!c->stop) {
+		console_push_input(c->b->cons[0], "typed", 5);
+		console_resize(c->b->cons[0], ++size, 25);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void on_drained(void *ctx)
+{
+	struct crowd *c = ctx;
+
+	c->drained = true;
+	loop_stop(c->b->t.loop);
+}
+
+struct drain_work {
+	struct loop_work work;
+	struct crowd *c;
+};
+
+static void start_drain(struct loop_work *work)
+{
+	struct crowd *c = container_of(work, struct drain_work, work)->c;
+
+	/* As a machine goes: on the loop's thread. */
+	unplug(c->b);
+	console_drain(c->b->cons[0], on_drained, c);
+}
+
+/* Send, take what comes, and go away in the middle of it. */
+static void reckless_driver(struct bench *b, unsigned int round)
+{
+	unsigned int n_done = 0;
+
+	assert_true(vmmio_begin(&b->m, BIT(F_SIZE) | (round % 2 ? BIT(VIRTIO_F_EVENT_IDX) : 0)));
+	for (unsigned int i = 0; i < 2; i++)
+		assert_true(
+			vmmio_queue(&b->m, i, &b->q[i], RINGS + i * (u64)RINGS_STEP, QUEUE_SIZE));
+	assert_true(vmmio_driver_ok(&b->m));
+	while (n_done < 50 + round) {
+		struct vqd *rx = &b->q[0];
+		u32 len;
+
+		while (rx->n_free)
+			vqd_add(rx, &(struct vqd_buf){ buf_gpa(0, rx->free), BUF_LEN, true }, 1);
+		kick(b, 0);
+		while (send_pieces(b, 0, DATA, 5000, 1) >= 0)
+			;
+		kick(b, 1);
+		while (vqd_used(rx, &len) >= 0)
+			assert_in_range(len, 1, BUF_LEN);
+		while (vqd_used(&b->q[1], NULL) >= 0)
+			n_done++;
+		assert_int_equal(status(b) & VIRTIO_S_NEEDS_RESET, 0);
+	}
+}
+
+static void drivers_come_and_go_while_the_host_reads_and_types(void **state)
+{
+	pthread_t loop, reader, typist;
+	struct drain_work drain;
+	struct bench b;
+	struct crowd c = { .b = &b };
+
+	(void)state;
+	bench_open(&b, 0);
+	unplug(&b);
+	/* From here on with a loop that runs by itself. */
+	console_destroy(b.cons[0]);
+	loop_destroy(b.t.loop);
+	assert_int_equal(loop_create(&b.t.loop, LOOP_AUTO, NULL), 0);
+	b.t.env.loop = b.t.loop;
+	assert_int_equal(console_create(&b.cons[0],
+					&(struct lkvm_console){ .in_fd = -1, .out_fd = b.out[1] },
+					true, b.t.loop, &b.t.log, &no_ops, &b, NULL),
+			 0);
+	b.cfg.console = b.cons[0];
+	plug(&b);
+	pthread_create(&loop, NULL, run_loop, &c);
+	pthread_create(&reader, NULL, run_reader, &c);
+	pthread_create(&typist, NULL, run_typist, &c);
+	for (unsigned int round = 0; round < 30; round++)
+		reckless_driver(&b, round);
+	c.stop = true;
+	pthread_join(typist, NULL);
+	drain = (struct drain_work){ .work.fn = start_drain, .c = &c };
+	loop_post(b.t.loop, &drain.work);
+	pthread_join(loop, NULL);
+	assert_true(c.drained);
+	close(b.out[1]);
+	pthread_join(reader, NULL);
+	b.out[1] = dup(b.out[0]);
+	assert_int_equal(stats(&b, 0).bytes_out, c.n_read + stats(&b, 0).bytes_lost);
+	assert_true(c.n_read > 30 * 50 * 5000u);
+	bench_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1385,6 +1521,7 @@ int main(void)
 		cmocka_unit_test(queues_that_were_not_negotiated_do_nothing),
 		cmocka_unit_test(a_serial_port_and_a_virtio_console_share_a_host_side),
 		cmocka_unit_test(neither_of_the_two_starves_the_other),
+		cmocka_unit_test(drivers_come_and_go_while_the_host_reads_and_types),
 	};
 
 	/* As on the loop thread, where every signal is blocked. */
