@@ -406,21 +406,20 @@ static void push(struct world *w, u8 which, u32 written)
 static void publish(struct world *w)
 {
 	bool want = false;
+	u16 idx = 0;
 
-	if (w->enabled && !w->broken) {
+	if (w->enabled)
+		idx = peek16(w, w->layout.used + 2);
+	if (w->enabled && !w->broken && w->n_published != w->n_pushed) {
 		u16 event = peek16(w, w->layout.avail + 4 + 2u * w->layout.size);
 
 		for (u16 i = w->n_published; i != w->n_pushed; i++)
 			want |= w->layout.event_idx ? i == event
 						    : !(peek16(w, w->layout.avail) & 1);
-		if (w->n_published != w->n_pushed) {
-			CHECK(vq_publish(&w->vq) == want);
-			CHECK(peek16(w, w->layout.used + 2) == w->n_pushed);
-		}
-		w->n_published = w->n_pushed;
-		want = false;
+		w->n_published = idx = w->n_pushed;
 	}
 	CHECK(vq_publish(&w->vq) == want);
+	CHECK(!w->enabled || peek16(w, w->layout.used + 2) == idx);
 }
 
 static void arm(struct world *w)

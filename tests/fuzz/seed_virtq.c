@@ -259,6 +259,7 @@ static void bad_tables(unsigned int how)
 	op16(SHOW, 0);
 	serve();
 	op8(ENABLE, how);
+	desc(ENTRY, 0, LOW, 0, 1, 0, 0);
 	desc(DESC, 0, LOW, 0x8000, 16, INDIRECT | NEXT, 0);
 	op16(SHOW, 0);
 	serve();
