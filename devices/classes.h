@@ -32,6 +32,7 @@ extern const struct virtio_class virtio_rng_class;     /* devices/virtio_rng.c *
 /* What a slot's cfg points at, for classes that have one. */
 struct uart16550_cfg {
 	struct console *console; /* borrowed; NULL: nothing is at the other end of the line */
+	bool output_only;	 /* the console's input is another device's */
 };
 
 struct pci_host_cfg {

@@ -166,7 +166,7 @@ static void rx_fill(struct uart16550 *uart)
 {
 	u8 byte;
 
-	if (!uart->cfg.console || !rx_open(uart))
+	if (!uart->cfg.console || uart->cfg.output_only || !rx_open(uart))
 		return;
 	while (rx_level(uart) < rx_size(uart)) {
 		if (uart->n_arrived == uart->line.n) {

@@ -1,6 +1,7 @@
 #include "devices/virtio.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -62,28 +63,85 @@ bool virtio_next(struct virtio_queue *q, struct vq_chain *chain)
 	return false;
 }
 
-void virtio_publish(struct virtio_queue *q)
+/* vq_pop() gives no more than the queue's size at a time; one more is to look for the next with. */
+static size_t max_reqs(const struct virtio_queue *q)
+{
+	return q->max_size + 1u;
+}
+
+static void put_req(struct virtio_req *r)
+{
+	r->next = r->q->free;
+	r->q->free = r;
+}
+
+struct virtio_req *virtio_request(struct virtio_queue *q)
+{
+	struct virtio_req *r = q->free;
+
+	if (r)
+		q->free = r->next;
+	else if (q->n_reqs < max_reqs(q))
+		r = (struct virtio_req *)(q->reqs + q->n_reqs++ * q->v->cls->req_size);
+	else
+		return NULL;
+	r->q = q;
+	if (!virtio_next(q, &r->chain)) {
+		put_req(r);
+		return NULL;
+	}
+	memset(r + 1, 0, q->v->cls->req_size - sizeof(*r));
+	return r;
+}
+
+void virtio_done(struct virtio_req *r, u32 written)
+{
+	struct virtio *v = r->q->v;
+
+	vq_push(&r->q->vq, &r->chain, written);
+	put_req(r);
+	/* Long past: due once the loop has gone through what happened, before it waits again. */
+	if (!v->show.timer.deadline)
+		dev_timer_set(&v->show, 1);
+}
+
+static void publish(struct virtio_queue *q)
 {
 	if (virtio_live(q->v) && vq_publish(&q->vq))
 		q->v->transport->interrupt(q->v, q);
+}
+
+static void publish_all(struct dev *dev)
+{
+	struct virtio *v = virtio_of(dev);
+
+	for (unsigned int i = 0; i < v->n_queues; i++)
+		publish(&v->queues[i]);
 }
 
 void virtio_run(struct virtio_queue *q)
 {
 	struct virtio *v = q->v;
 
-	if (!virtio_live(v) || !q->vq.enabled || q->vq.broken || !v->cls->kick)
+	if (!virtio_live(v) || !q->vq.enabled || q->vq.broken || q->lent || !v->cls->kick)
 		return;
 	q->budget = VIRTIO_KICK_MAX;
 	vq_disarm(&q->vq);
 	v->cls->kick(v, q);
-	virtio_publish(q);
+	publish(q);
 }
 
 static void bell_rang(struct dev *dev, struct dev_doorbell *bell)
 {
 	(void)dev;
 	virtio_run(container_of(bell, struct virtio_queue, bell));
+}
+
+void virtio_lend(struct virtio_queue *q, bool on)
+{
+	q->lent = on;
+	/* Else each notification would wake up this thread as well. */
+	loop_fd_set(q->v->dev->loop, &q->bell.lfd, on ? 0 : POLLIN);
 }
 
 static void set_bell(struct virtio_queue *q, bool on)
@@ -110,6 +168,7 @@ void virtio_break(struct virtio *v, const char *why)
 		return;
 	v->n_broken++;
 	v->status |= VIRTIO_S_NEEDS_RESET;
+	v->dev->no_io = true;
 	complain(v, LKVM_LOG_WARNING, "broken by its driver until it is reset", why);
 	if (v->status & VIRTIO_S_DRIVER_OK)
 		config_interrupt(v);
@@ -175,10 +234,18 @@ static void start(struct virtio *v)
 	}
 }
 
-static void reset_queue(struct virtio_queue *q)
+static void stop_queue(struct virtio_queue *q)
 {
 	set_bell(q, false);
 	vq_disable(&q->vq);
+	q->lent = false;
+	q->free = NULL;
+	q->n_reqs = 0;
+}
+
+static void reset_queue(struct virtio_queue *q)
+{
+	stop_queue(q);
 	q->layout = (struct vq_layout){ .size = q->max_size };
 	q->vector = VIRTIO_NO_VECTOR;
 }
@@ -190,6 +257,7 @@ static void finish_reset(struct virtio *v)
 	for (unsigned int i = 0; i < v->n_queues; i++)
 		reset_queue(&v->queues[i]);
 	v->status = 0;
+	v->dev->no_io = false;
 	v->accepted = 0;
 	v->config_pending = false;
 	v->config_vector = VIRTIO_NO_VECTOR;
@@ -206,6 +274,7 @@ static void reset(struct virtio *v)
 {
 	if (v->dev->n_io) {
 		v->resetting = true;
+		v->dev->no_io = true;
 		dev_throttle(v->dev, true);
 	} else {
 		finish_reset(v);
@@ -308,8 +377,9 @@ void virtio_queue_disable(struct virtio *v, struct virtio_queue *q)
 		virtio_break(v, "a queue was stopped with requests under way");
 		return;
 	}
-	set_bell(q, false);
-	vq_disable(&q->vq);
+	if (v->cls->disable)
+		v->cls->disable(v, q);
+	stop_queue(q);
 }
 
 /* ---- configuration ------------------------------------------------------------------ */
@@ -356,6 +426,20 @@ int virtio_add_queues(struct virtio *v, unsigned int n, u16 max_size, struct lkv
 	return 0;
 }
 
+static int make_queue(struct virtio_queue *q, struct lkvm_error *err)
+{
+	const struct virtio *v = q->v;
+
+	if (!q->max_size)
+		return 0;
+	if (v->cls->req_size) {
+		q->reqs = malloc(max_reqs(q) * v->cls->req_size);
+		if (!q->reqs)
+			return err_host(err, ENOMEM, "device %s: requests", v->dev->name);
+	}
+	return dev_doorbell_init(&q->bell, v->dev, bell_rang, err);
+}
+
 static int make(struct virtio *v, const void *cfg, struct lkvm_error *err)
 {
 	int ret = v->cls->init ? v->cls->init(v, cfg, err) : 0;
@@ -363,10 +447,8 @@ static int make(struct virtio *v, const void *cfg, struct lkvm_error *err)
 	if (!ret && v->config_len > sizeof(v->config))
 		ret = err_host(err, EINVAL, "device %s: %u bytes of configuration", v->dev->name,
 			       v->config_len);
-	for (unsigned int i = 0; !ret && i < v->n_queues; i++) {
-		if (v->queues[i].max_size)
-			ret = dev_doorbell_init(&v->queues[i].bell, v->dev, bell_rang, err);
-	}
+	for (unsigned int i = 0; !ret && i < v->n_queues; i++)
+		ret = make_queue(&v->queues[i], err);
 	v->features |= CORE_FEATURES;
 	return ret;
 }
@@ -385,6 +467,7 @@ int virtio_create(struct virtio **out, const struct virtio_class *cls, struct de
 	v->dev = dev;
 	v->transport = transport;
 	v->config_vector = VIRTIO_NO_VECTOR;
+	dev_timer_init(&v->show, dev, publish_all);
 	ret = make(v, cfg, err);
 	if (ret) {
 		*out = NULL;
@@ -401,8 +484,11 @@ void virtio_destroy(struct virtio *v)
 		set_bell(&v->queues[i], false);
 		dev_doorbell_fini(&v->queues[i].bell);
 	}
+	dev_timer_set(&v->show, 0);
 	if (v->cls->fini)
 		v->cls->fini(v);
+	for (unsigned int i = 0; i < v->n_queues; i++)
+		free(v->queues[i].reqs);
 	free(v->queues);
 	free(v);
 }

@@ -50,6 +50,16 @@ struct virtio_class {
 	u32 id;		  /* VIRTIO_ID_* */
 	size_t size;
 
+	/* Of its requests, each of which starts with a struct virtio_req; 0: it keeps none. */
+	size_t req_size;
+
+	/*
+	 * Queues, as BIT(index), on which a driver sends to the very end of its kernel and waits
+	 * for each request: a transport that the device is taken away from stops all but these,
+	 * from which the device only reads. 0: it may as well reset the device.
+	 */
+	u64 last_words;
+
 	/*
 	 * Of the zeroed instance: set @v's features, n_queues, queue sizes and config. @cfg is
 	 * the class's own configuration, gone after the call. Context of dev_class.init.
@@ -71,9 +81,9 @@ struct virtio_class {
 	void (*kick)(struct virtio *v, struct virtio_queue *q);
 
 	/*
-	 * Back to the state after init. No dev_io is under way; queues are disabled after it. Any
-	 * thread, so sources of the loop may be told to stop by posting only. Optional, as all
-	 * here.
+	 * Back to the state after init. No dev_io is under way; queues are disabled after it, and
+	 * requests that were kept are forgotten. Any thread, so sources of the loop may be told
+	 * to stop by posting only. Optional, as all here.
 	 */
 	void (*reset)(struct virtio *v);
 
@@ -82,6 +92,12 @@ struct virtio_class {
 	 * puts into v->config what sticks. A vCPU's thread. NULL: it is read-only.
 	 */
 	void (*config_write)(struct virtio *v, u32 off, unsigned int size, u64 val);
+
+	/* For classes that lend queues, on a vCPU's thread: the driver takes @q away. */
+	void (*disable)(struct virtio *v, struct virtio_queue *q);
+
+	/* And: transport->call_fd() of @q is another now. */
+	void (*rewire)(struct virtio *v, struct virtio_queue *q);
 };
 
 /* What the core asks of a transport; under the device's lock, any thread. */
@@ -94,6 +110,12 @@ struct virtio_transport {
 	 * a notification of @q may signal q->bell without coming to the device. Optional.
 	 */
 	void (*doorbell)(struct virtio_queue *q, bool on);
+
+	/*
+	 * The eventfd that sends the message of @q to the driver, for whom it is lent to; -1:
+	 * there is none, and interrupt() has to be called. Optional.
+	 */
+	int (*call_fd)(struct virtio_queue *q);
 
 	/* The device was reset: so are registers of the transport's own. Optional. */
 	void (*reset)(struct virtio *v);
@@ -116,16 +138,29 @@ static inline struct virtio *virtio_of(struct dev *dev)
 /* Requests that virtio_next() gives in one kick: then others of the loop have their turn. */
 #define VIRTIO_KICK_MAX 64
 
+/* A request that a class keeps while it is worked on. Fields of its own follow, zero at first. */
+struct virtio_req {
+	struct virtio_queue *q;
+	struct vq_chain chain;
+	struct virtio_req *next; /* virtio.c: while it is free */
+};
+
 struct virtio_queue {
 	struct virtio *v;
 	u16 index;
 	u16 max_size; /* class: entries, a power of two up to VQ_MAX_SIZE; 0: not there */
 	u16 budget;   /* virtio.c: what is left of VIRTIO_KICK_MAX */
 	bool bell_on; /* virtio.c: transport->doorbell() was told so */
+	bool lent;    /* virtio_lend() */
 	struct virtq vq;
 	u16 vector;		  /* the transport's: VIRTIO_NO_VECTOR after reset */
 	struct vq_layout layout;  /* as the driver set it; final while vq.enabled */
 	struct dev_doorbell bell; /* the transport points a bus_doorbell at its descriptor */
+
+	/* virtio.c: what was never used is memory never touched. */
+	u8 *reqs;
+	unsigned int n_reqs;	 /* of those in @reqs, how many were ever used */
+	struct virtio_req *free; /* last used first */
 };
 
 struct virtio {
@@ -141,7 +176,8 @@ struct virtio {
 
 	/* The core's. */
 	struct virtio_queue *queues;
-	u64 accepted; /* features in force; before FEATURES_OK whatever the driver wrote */
+	struct dev_timer show; /* set: requests were done outside kick() */
+	u64 accepted;	       /* features in force; before FEATURES_OK whatever the driver wrote */
 	u8 status;
 	bool resetting;	     /* the driver wrote status 0 and I/O is still under way */
 	bool config_pending; /* the driver was told that the configuration changed: bit 1 of the
@@ -190,13 +226,31 @@ bool virtio_next(struct virtio_queue *q, struct vq_chain *chain);
 void virtio_run(struct virtio_queue *q);
 
 /*
+ * The same for a class whose requests take time, in or after a kick:
+ *
+ *	while ((r = virtio_request(q)))
+ *		begin(r);			and when it ended: virtio_done(r, written);
+ *
+ * NULL is the false of virtio_next(), for there is always room: as many as can be under way.
+ * What is done in one round of the loop is shown to the driver together, before the loop
+ * waits again: many requests cost one interrupt, and a single one does not wait for others.
+ * A class that broke the device (virtio_break) leaves the request as it is.
+ */
+struct virtio_req *virtio_request(struct virtio_queue *q);
+void virtio_done(struct virtio_req *r, u32 written);
+
+/*
  * vq_pop() for a class, for further chains of what virtio_next() began: a driver's mistake makes
  * the device NEEDS_RESET here, so what is left is true and a request, or false.
  */
 bool virtio_pop(struct virtio_queue *q, struct vq_chain *chain);
 
-/* vq_publish(), and the interrupt if it is wanted: after pushes outside kick(). */
-void virtio_publish(struct virtio_queue *q);
+/*
+ * Loop thread, nothing popped: somebody else serves @q from now on until it is reset, and waits on
+ * q->bell's eventfd. Its rings are not looked at here, and there are no kicks. With @on
+ * false, after the reset: listen to the eventfd here again; what was signalled meanwhile is told.
+ */
+void virtio_lend(struct virtio_queue *q, bool on);
 
 /*
  * The driver broke the rules in a way that no status of a request can tell: NEEDS_RESET. The

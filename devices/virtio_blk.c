@@ -6,9 +6,6 @@
  * do are both VIRTIO_BLK_S_IOERR. With O_DIRECT that includes memory that is not aligned to the
  * block size the driver was told of.
  *
- * What ends in one round of the loop is shown to the driver together, right after: many
- * requests cost one interrupt, and a single one does not wait for others.
- *
  * The cache is writeback, as FLUSH implies. To a driver that did not take that feature it
  * is writethrough: each write is followed by a flush of its own (5.2.6.2).
  */
@@ -74,26 +71,17 @@ enum {
 #define BLK_MAX_SECTORS (GIB / DISK_SECTOR)
 
 struct blk_req {
+	struct virtio_req req;
 	struct dev_io io;
-	struct virtio_queue *q;
-	struct blk_req *next; /* while it is free */
-	struct vq_chain chain;
 	struct gmem_vec status; /* the last writable byte, cut off chain.in */
 	struct iovec status_iov;
 	u32 written; /* bytes of chain.in, from its start */
-	bool sync;   /* a flush is to follow */
 };
 
 struct virtio_blk {
 	struct virtio v;
 	const struct disk *disk;
 	u8 id[BLK_ID_LEN];
-	struct dev_timer show;
-	struct ratelimit limit;
-
-	/* What was never used is memory never touched. */
-	struct blk_req *reqs, *free; /* @free: last used first */
-	unsigned int n_reqs, n_used; /* how many there are; were ever used */
 };
 
 static struct virtio_blk *to_blk(struct virtio *v)
@@ -103,104 +91,40 @@ static struct virtio_blk *to_blk(struct virtio *v)
 
 /* ---- requests under way --------------------------------------------------------------- */
 
-static void blk_show(struct dev *dev)
-{
-	struct virtio *v = virtio_of(dev);
-
-	for (unsigned int i = 0; i < v->n_queues; i++)
-		virtio_publish(&v->queues[i]);
-}
-
-static void blk_put(struct virtio_blk *blk, struct blk_req *r)
-{
-	r->next = blk->free;
-	blk->free = r;
-}
-
 /*
  * The driver may take the first so many bytes it is told of as written (2.7.8.2): the status, which
  * is the last, counts if all before it were.
  */
-static void blk_end(struct blk_req *r, u8 status)
+static void blk_end(struct blk_req *r, int status)
 {
-	struct virtio_blk *blk = to_blk(r->q->v);
+	u8 byte = (u8)status;
 
-	gmem_vec_write(&r->status, 0, &status, sizeof(status));
-	r->written += r->written == r->chain.in.len;
-	vq_push(&r->q->vq, &r->chain, r->written);
-	blk_put(blk, r);
-	dev_timer_set(&blk->show, 1); /* long past: due before the loop waits again */
-}
-
-static void blk_proceed(struct blk_req *r, int status)
-{
-	struct virtio *v = r->q->v;
-
-	if (status != BLK_GO_ON)
-		blk_end(r, (u8)status);
-	else if (virtio_live(v))
-		dev_io_start(v->dev, &r->io);
-	else
-		blk_end(r, BLK_S_IOERR);
-}
-
-static int blk_failed(struct blk_req *r)
-{
-	static const char *const ops[] = {
-		[LOOP_OP_READ] = "read",
-		[LOOP_OP_WRITE] = "write",
-		[LOOP_OP_FDATASYNC] = "flush",
-		[LOOP_OP_FALLOCATE] = "discard or write zeroes",
-	};
-	struct virtio_blk *blk = to_blk(r->q->v);
-	const struct loop_io *io = &r->io.io;
-
-	/* The driver can do without a discard, and has other ways to write zeroes. */
-	if (io->op == LOOP_OP_FALLOCATE && io->res == -EOPNOTSUPP)
-		return BLK_S_UNSUPP;
-	if (ratelimit_ok(&blk->limit))
-		log_warn(blk->v.dev->env->log, "%s: %s: %s at byte %llu: %s", blk->v.dev->name,
-			 blk->disk->path, ops[io->op], (unsigned long long)io->off,
-			 io->res < 0 ? err_text((int)-io->res) : "the file ends before");
-	return BLK_S_IOERR;
-}
-
-static int blk_next_step(struct blk_req *r)
-{
-	struct loop_io *io = &r->io.io;
-
-	if (io->res < 0)
-		return blk_failed(r);
-	if (io->op == LOOP_OP_READ || io->op == LOOP_OP_WRITE) {
-		/* Nothing: the file is shorter than it was. */
-		if (!io->res || !gmem_vec_drop(&io->vec, (size_t)io->res))
-			return blk_failed(r);
-		io->off += (u64)io->res;
-		if (io->op == LOOP_OP_READ)
-			r->written += (u32)io->res;
-		if (io->vec.len)
-			return BLK_GO_ON;
-	}
-	if (!r->sync)
-		return BLK_S_OK;
-	r->sync = false;
-	io->op = LOOP_OP_FDATASYNC;
-	return BLK_GO_ON;
+	gmem_vec_write(&r->status, 0, &byte, sizeof(byte));
+	virtio_done(&r->req, r->written + (r->written == r->req.chain.in.len));
 }
 
 static void blk_io_ended(struct dev *dev, struct dev_io *io)
 {
 	struct blk_req *r = container_of(io, struct blk_req, io);
 
-	(void)dev;
-	blk_proceed(r, blk_next_step(r));
+	if (io->io.op == LOOP_OP_READ)
+		r->written = (u32)io->moved;
+	if (dev_io_ok(io)) {
+		blk_end(r, BLK_S_OK);
+	} else if (io->io.op == LOOP_OP_FALLOCATE && io->io.res == -EOPNOTSUPP) {
+		/* The driver can do without a discard, and has other ways to write zeroes. */
+		blk_end(r, BLK_S_UNSUPP);
+	} else {
+		dev_io_complain(io, to_blk(virtio_of(dev))->disk->path);
+		blk_end(r, BLK_S_IOERR);
+	}
 }
 
 /* ---- what the driver asks for: a status, or BLK_GO_ON ---------------------------------- */
 
 static bool blk_has_sectors(struct blk_req *r, u64 sector, u64 n)
 {
-	return range_fits(sector, n, to_blk(r->q->v)->disk->size / DISK_SECTOR);
+	return range_fits(sector, n, to_blk(r->req.q->v)->disk->size / DISK_SECTOR);
 }
 
 static int blk_parse_rw(struct blk_req *r, enum loop_op op, const struct gmem_vec *data, u64 sector)
@@ -215,7 +139,7 @@ static int blk_parse_rw(struct blk_req *r, enum loop_op op, const struct gmem_ve
 
 static int blk_parse_range(struct blk_req *r, bool discard)
 {
-	struct virtio_blk *blk = to_blk(r->q->v);
+	struct virtio_blk *blk = to_blk(r->req.q->v);
 	struct loop_io *io = &r->io.io;
 	u8 range[BLK_RANGE_LEN];
 	u32 n, flags;
@@ -223,8 +147,8 @@ static int blk_parse_range(struct blk_req *r, bool discard)
 
 	if (!virtio_has(&blk->v, discard ? BLK_F_DISCARD : BLK_F_WRITE_ZEROES))
 		return BLK_S_UNSUPP;
-	if (r->chain.out.len != BLK_MAX_RANGES * sizeof(range) ||
-	    !gmem_vec_read(&r->chain.out, 0, range, sizeof(range)))
+	if (r->req.chain.out.len != BLK_MAX_RANGES * sizeof(range) ||
+	    !gmem_vec_read(&r->req.chain.out, 0, range, sizeof(range)))
 		return BLK_S_IOERR;
 	sector = get_le64(range);
 	n = get_le32(range + 8);
@@ -245,8 +169,8 @@ static int blk_parse_range(struct blk_req *r, bool discard)
 
 static int blk_parse(struct blk_req *r)
 {
-	struct virtio_blk *blk = to_blk(r->q->v);
-	struct vq_chain *chain = &r->chain;
+	struct virtio_blk *blk = to_blk(r->req.q->v);
+	struct vq_chain *chain = &r->req.chain;
 	u8 header[BLK_HEADER_LEN];
 	u32 type;
 
@@ -262,7 +186,7 @@ static int blk_parse(struct blk_req *r)
 	case BLK_T_WRITE_ZEROES:
 		if (blk->disk->readonly)
 			return BLK_S_IOERR;
-		r->sync = !virtio_has(&blk->v, BLK_F_FLUSH);
+		r->io.stable = !virtio_has(&blk->v, BLK_F_FLUSH);
 		if (type != BLK_T_OUT)
 			return blk_parse_range(r, type == BLK_T_DISCARD);
 		return blk_parse_rw(r, LOOP_OP_WRITE, &chain->out, get_le64(header + 8));
@@ -278,49 +202,34 @@ static int blk_parse(struct blk_req *r)
 	return BLK_S_UNSUPP;
 }
 
-/* One that is free. There always is: see n_reqs. */
-static struct blk_req *blk_get(struct virtio_blk *blk, struct virtio_queue *q)
+static void blk_begin(struct blk_req *r)
 {
-	struct blk_req *r = blk->free;
+	struct virtio_blk *blk = to_blk(r->req.q->v);
+	struct gmem_vec *in = &r->req.chain.in;
+	int status;
 
-	if (r)
-		blk->free = r->next;
-	else if (blk->n_used < blk->n_reqs)
-		r = &blk->reqs[blk->n_used++];
-	else
-		return NULL;
-	r->q = q;
-	r->io = (struct dev_io){ .io.fd = blk->disk->fd, .fn = blk_io_ended };
-	r->written = 0;
-	r->sync = false;
-	return r;
-}
-
-static bool blk_begin(struct blk_req *r)
-{
-	struct gmem_vec *in = &r->chain.in;
-
-	r->status = (struct gmem_vec){ .iov = &r->status_iov };
+	r->io.fn = blk_io_ended;
+	r->io.io.fd = blk->disk->fd;
+	r->status.iov = &r->status_iov;
 	/* One byte is one piece: none is empty. */
 	if (!in->len || !gmem_vec_split(in, in->len - 1, &r->status)) {
-		virtio_break(r->q->v, "a request has no room for its status");
-		return false;
+		virtio_break(&blk->v, "a request has no room for its status");
+		return;
 	}
-	blk_proceed(r, blk_parse(r));
-	return true;
+	status = blk_parse(r);
+	if (status == BLK_GO_ON)
+		dev_io_start(blk->v.dev, &r->io);
+	else
+		blk_end(r, status);
 }
 
 static void blk_kick(struct virtio *v, struct virtio_queue *q)
 {
-	struct virtio_blk *blk = to_blk(v);
-	struct blk_req *r;
+	struct virtio_req *r;
 
-	while ((r = blk_get(blk, q))) {
-		if (!virtio_next(q, &r->chain) || !blk_begin(r)) {
-			blk_put(blk, r);
-			return;
-		}
-	}
+	(void)v;
+	while ((r = virtio_request(q)))
+		blk_begin(container_of(r, struct blk_req, req));
 }
 
 /* ---- life ----------------------------------------------------------------------------- */
@@ -353,33 +262,19 @@ static int blk_init(struct virtio *v, const void *arg, struct lkvm_error *err)
 {
 	struct virtio_blk *blk = to_blk(v);
 	const struct virtio_blk_cfg *cfg = arg;
-	int ret;
+	int ret = virtio_add_queues(v, cfg->queues, VQ_MAX_SIZE, err);
 
 	blk->disk = cfg->disk;
-	dev_timer_init(&blk->show, v->dev, blk_show);
 	memcpy(blk->id, cfg->serial, strnlen(cfg->serial, sizeof(blk->id)));
-	ret = virtio_add_queues(v, cfg->queues, VQ_MAX_SIZE, err);
-	if (ret)
-		return ret;
 	blk_describe(v, cfg->disk);
-	/* No more than a queue of them is under way (vq_pop()), and there is one to look for more.
-	 */
-	blk->n_reqs = cfg->queues * VQ_MAX_SIZE + 1;
-	blk->reqs = malloc(blk->n_reqs * sizeof(*blk->reqs));
-	return blk->reqs ? 0 : err_host(err, ENOMEM, "device %s: requests", v->dev->name);
-}
-
-static void blk_fini(struct virtio *v)
-{
-	dev_timer_set(&to_blk(v)->show, 0);
-	free(to_blk(v)->reqs);
+	return ret;
 }
 
 const struct virtio_class virtio_blk_class = {
 	.name = "virtio-blk",
 	.id = VIRTIO_ID_BLOCK,
 	.size = sizeof(struct virtio_blk),
+	.req_size = sizeof(struct blk_req),
 	.init = blk_init,
-	.fini = blk_fini,
 	.kick = blk_kick,
 };

@@ -411,6 +411,7 @@ const struct virtio_class virtio_console_class = {
 	.name = "virtio-console",
 	.id = VIRTIO_ID_CONSOLE,
 	.size = sizeof(struct virtio_console),
+	.last_words = 0xaaaaaaaaaaaaaaaa, /* the transmitq of each port */
 	.init = vc_init,
 	.fini = vc_fini,
 	.activate = vc_activate,

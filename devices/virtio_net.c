@@ -12,12 +12,15 @@
  * for ever, since a driver need not have that much (RX_PATIENCE_NS).
  *
  * The back end is told what the driver wants on the loop thread only, see settle(): there, too,
- * is the place to hand the rings to somebody else.
+ * the rings are handed to the kernel, where the back end has vhost-net (net_lend.h). Then all
+ * that is left here is the control queue, the link and resets. A machine that is paused
+ * still receives what its driver has room for, as it does without.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "devices/classes.h"
+#include "devices/net_lend.h"
 #include "devices/virtio.h"
 #include "vmm/net.h"
 
@@ -95,6 +98,8 @@ struct pair {
 	u16 first_held, n_held;
 	struct held held[VQ_MAX_SEGS]; /* a ring */
 	struct iovec iov[2 * VQ_MAX_SEGS];
+
+	struct net_lend lend;
 };
 
 struct virtio_net {
@@ -112,6 +117,7 @@ struct virtio_net {
 
 	bool stale; /* the back end has not been told */
 	struct dev_doorbell bell;
+	struct dev_doorbell broken; /* signalled by vhost-net */
 	struct dev_timer patience;
 	u64 n_tx_dropped, n_rx_lost;
 	struct ratelimit limit;
@@ -229,6 +235,18 @@ static void tell_back_end(struct virtio_net *n)
 		ops->set_pairs(n->net, n->n_active);
 }
 
+static void lend_pairs(struct virtio_net *n)
+{
+	for (unsigned int i = 0; i < n->n_active && virtio_live(&n->v); i++)
+		net_lend_start(&n->pairs[i].lend, n->broken.lfd.fd);
+}
+
+static void stop_pairs(struct virtio_net *n)
+{
+	for (unsigned int i = 0; i < n->max_pairs; i++)
+		net_lend_stop(&n->pairs[i].lend);
+}
+
 /*
  * Resets and DRIVER_OK come from vCPU threads, which may not call the back end. So whatever
  * happens on the loop thread after one of them begins here.
@@ -239,7 +257,23 @@ static void settle(struct virtio_net *n)
 		return;
 	n->stale = false;
 	want_nothing(n);
+	for (unsigned int i = 0; i < n->max_pairs; i++)
+		net_lend_listen(&n->pairs[i].lend);
 	tell_back_end(n);
+	lend_pairs(n);
+}
+
+/* The kernel does not say what; it only stopped looking at that ring. */
+static void on_broken(struct dev *dev, struct dev_doorbell *bell)
+{
+	struct virtio_net *n = container_of(bell, struct virtio_net, broken);
+
+	(void)dev;
+	settle(n);
+	if (!virtio_live(&n->v))
+		return;
+	virtio_break(&n->v, "vhost-net cannot make sense of a queue");
+	stop_pairs(n);
 }
 
 static void on_bell(struct dev *dev, struct dev_doorbell *bell)
@@ -444,9 +478,12 @@ static bool set_pairs(struct virtio_net *n, const u8 *data)
 	if (n_pairs < 1 || n_pairs > n->max_pairs)
 		return false;
 	n->n_active = n_pairs;
-	for (unsigned int i = n_pairs; i < had; i++)
+	for (unsigned int i = n_pairs; i < had; i++) {
 		want_recv(n, i, false);
+		net_lend_stop(&n->pairs[i].lend);
+	}
 	tell_back_end(n);
+	lend_pairs(n);
 	/* Whatever the driver said on the new ones so far was not listened to. */
 	for (unsigned int i = had; i < n_pairs; i++) {
 		dev_doorbell_signal(&rx_queue(n, i)->bell);
@@ -511,12 +548,17 @@ static void net_kick(struct virtio *v, struct virtio_queue *q)
 	unsigned int pair = q->index / 2;
 
 	settle(n);
+	if (q->lent)
+		return;
 	if (q->index == ctrl_index(n))
 		control(n, q);
 	else if (pair < n->n_active && q->index % 2)
 		transmit(n, pair, q);
 	else if (pair < n->n_active)
 		receive(n, pair, q);
+	/* A mistake on one queue ends all of them. */
+	if (!virtio_live(&n->v))
+		stop_pairs(n);
 }
 
 static bool update_link(struct virtio_net *n)
@@ -574,11 +616,24 @@ static void net_reset(struct virtio *v)
 	memcpy(v->config + CONFIG_MAC, n->mac, MAC_LEN);
 	n->n_active = 1;
 	accept_offloads(n, 0);
-	for (unsigned int i = 0; i < n->max_pairs; i++)
+	for (unsigned int i = 0; i < n->max_pairs; i++) {
 		pair_reset(&n->pairs[i]);
+		net_lend_reset(&n->pairs[i].lend);
+	}
 	dev_timer_set(&n->patience, 0);
 	n->stale = true;
 	dev_doorbell_signal(&n->bell);
+}
+
+static void net_disable(struct virtio *v, struct virtio_queue *q)
+{
+	if (q->lent)
+		net_lend_stop_queue(&to_net(v)->pairs[q->index / 2].lend, q);
+}
+
+static void net_rewire(struct virtio *v, struct virtio_queue *q)
+{
+	net_lend_rewire(&to_net(v)->pairs[q->index / 2].lend, q);
 }
 
 static u64 features_of(const struct virtio_net *n)
@@ -594,6 +649,16 @@ static u64 features_of(const struct virtio_net *n)
 	if (offloads)
 		features |= BIT(F_CTRL_GUEST_OFFLOADS);
 	return features;
+}
+
+static int init_lend(struct virtio_net *n, struct lkvm_error *err)
+{
+	int ret = dev_doorbell_init(&n->broken, n->v.dev, on_broken, err);
+
+	for (unsigned int i = 0; i < n->max_pairs && !ret; i++)
+		ret = net_lend_init(&n->pairs[i].lend, n->net->ops->vhost(n->net, i),
+				    rx_queue(n, i), tx_queue(n, i), err);
+	return ret;
 }
 
 static int net_init(struct virtio *v, const void *cfg, struct lkvm_error *err)
@@ -625,6 +690,8 @@ static int net_init(struct virtio *v, const void *cfg, struct lkvm_error *err)
 	ret = virtio_add_queues(v, 2 * n->max_pairs + 1, QUEUE_SIZE, err);
 	if (!ret)
 		ret = dev_doorbell_init(&n->bell, v->dev, on_bell, err);
+	if (!ret && n->net && n->net->ops->vhost && n->net->ops->vhost(n->net, 0))
+		ret = init_lend(n, err);
 	if (!ret && n->net)
 		net_attach(n->net, v->dev, on_ready);
 	return ret;
@@ -635,6 +702,9 @@ static void net_fini(struct virtio *v)
 	struct virtio_net *n = to_net(v);
 
 	dev_timer_set(&n->patience, 0);
+	for (unsigned int i = 0; i < n->max_pairs && n->pairs; i++)
+		net_lend_fini(&n->pairs[i].lend);
+	dev_doorbell_fini(&n->broken);
 	dev_doorbell_fini(&n->bell);
 	if (n->net)
 		net_attach(n->net, NULL, NULL);
@@ -650,4 +720,6 @@ const struct virtio_class virtio_net_class = {
 	.activate = net_activate,
 	.kick = net_kick,
 	.reset = net_reset,
+	.disable = net_disable,
+	.rewire = net_rewire,
 };

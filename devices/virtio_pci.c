@@ -13,9 +13,9 @@
  * never looks at its rings. Taking it away resets the device, waiting for requests under way as
  * any reset does.
  *
- * But not a console: a kernel goes on printing to it to the very end and waits for each line to
- * be taken, so a reset would be the end of that kernel. It loses its receive queues
- * only, those that the device writes to without being asked.
+ * But not a device that kernels print to: they go on to the very end and wait for each line to
+ * be taken, so a reset would be the end of that kernel. It loses all queues but those that its
+ * class has for last words: those that the device writes to without being asked.
  */
 #include <errno.h>
 
@@ -114,6 +114,28 @@ static void pci_interrupt(struct virtio *v, struct virtio_queue *q)
 	pci_intx(&p->func, true);
 }
 
+static int pci_call_fd(struct virtio_queue *q)
+{
+	const struct virtio_pci *p = to_pci(q->v->dev);
+
+	if (!pci_msix_on(&p->func) || q->vector >= p->func.msix.n)
+		return -1;
+	return p->func.msix.entries[q->vector].msi.fd;
+}
+
+/* The driver chose another message for @q. */
+static void rewire(struct virtio_queue *q)
+{
+	if (q->lent && q->v->cls->rewire)
+		q->v->cls->rewire(q->v, q);
+}
+
+static void rewire_all(struct virtio *v)
+{
+	for (unsigned int i = 0; i < v->n_queues; i++)
+		rewire(&v->queues[i]);
+}
+
 static u8 isr_read(struct virtio_pci *p)
 {
 	u8 isr = isr_status(p);
@@ -193,6 +215,7 @@ static void pci_reset(struct virtio *v)
 static const struct virtio_transport pci_transport = {
 	.interrupt = pci_interrupt,
 	.doorbell = pci_doorbell,
+	.call_fd = pci_call_fd,
 	.reset = pci_reset,
 };
 
@@ -289,16 +312,18 @@ static void queue_write(struct virtio_pci *p, u32 off, unsigned int size, u64 va
 
 	if (!q)
 		return;
-	if (FIELD(off, size) == FIELD(COMMON_QUEUE_VECTOR, 2))
+	if (FIELD(off, size) == FIELD(COMMON_QUEUE_VECTOR, 2)) {
 		q->vector = vector(p, val);
-	else if (!virtio_queue_writable(v, q))
+		rewire(q);
+	} else if (!virtio_queue_writable(v, q)) {
 		return;
-	else if (is_ring_access(off, size))
+	} else if (is_ring_access(off, size)) {
 		ring_write(q, off, size, val);
-	else if (FIELD(off, size) == FIELD(COMMON_QUEUE_SIZE, 2))
+	} else if (FIELD(off, size) == FIELD(COMMON_QUEUE_SIZE, 2)) {
 		q->layout.size = (u16)val;
-	else if (FIELD(off, size) == FIELD(COMMON_QUEUE_ENABLE, 2) && val == 1)
+	} else if (FIELD(off, size) == FIELD(COMMON_QUEUE_ENABLE, 2) && val == 1) {
 		virtio_queue_enable(v, q);
+	}
 }
 
 static void common_write(struct virtio_pci *p, u32 off, unsigned int size, u64 val)
@@ -423,19 +448,20 @@ static void hold_bridge(struct virtio_pci *p, bool on)
 
 static void lose_bus_master(struct virtio *v)
 {
-	if (v->cls->id != VIRTIO_ID_CONSOLE) {
+	if (!v->cls->last_words) {
 		virtio_set_status(v, 0);
 		return;
 	}
-	/* Every other one, from the first on, receives (5.3.2). */
-	for (unsigned int i = 0; i < v->n_queues; i += 2)
-		virtio_queue_disable(v, &v->queues[i]);
+	for (unsigned int i = 0; i < v->n_queues; i++) {
+		if (!(v->cls->last_words & BIT(i)))
+			virtio_queue_disable(v, &v->queues[i]);
+	}
 }
 
 static void config_write(struct virtio_pci *p, u32 cfg_off, unsigned int size, u32 val)
 {
 	const u8 *data = p->func.config + p->window + CAP_EXTRA;
-	bool was_master = pci_bus_master(&p->func);
+	bool was_master = pci_bus_master(&p->func), had_msix = pci_msix_on(&p->func);
 	u32 off, len;
 
 	pci_config_write(&p->func, cfg_off, size, val);
@@ -443,6 +469,8 @@ static void config_write(struct virtio_pci *p, u32 cfg_off, unsigned int size, u
 		bar_write(p, off, len, get_le32(data) & UINT32_MAX >> (32 - 8 * len));
 	if (was_master && !pci_bus_master(&p->func))
 		lose_bus_master(p->base.v);
+	if (had_msix != pci_msix_on(&p->func))
+		rewire_all(p->base.v);
 	if (p->base.v->resetting)
 		hold_bridge(p, true);
 }

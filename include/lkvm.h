@@ -161,6 +161,13 @@ enum lkvm_net_mode {
 	LKVM_NET_UNIX,	   /* a stream socket that somebody listens on, such as passt's */
 };
 
+/* Whether the kernel moves a tap's frames by itself (/dev/vhost-net). */
+enum lkvm_vhost {
+	LKVM_VHOST_AUTO = 0, /* where the host has it */
+	LKVM_VHOST_ON,	     /* or the VM is not made */
+	LKVM_VHOST_OFF,
+};
+
 /* A port of the host that leads into the guest (LKVM_NET_USER). */
 struct lkvm_hostfwd {
 	bool udp;
@@ -172,10 +179,10 @@ struct lkvm_hostfwd {
 
 struct lkvm_net {
 	enum lkvm_net_mode mode;
-	uint8_t mac[6];	     /* all 0 = derived from the card's number: the same in every run */
-	uint16_t mtu;	     /* told to the guest; 0 = not told, else 68..65535 */
-	unsigned int queues; /* queue pairs (tap); 0 = 1 */
-	bool no_vhost;	     /* tap: do not use /dev/vhost-net even if it is there */
+	uint8_t mac[6];	       /* all 0 = derived from the card's number: the same in every run */
+	uint16_t mtu;	       /* told to the guest; 0 = not told, else 68..65535 */
+	unsigned int queues;   /* queue pairs (tap); 0 = 1 */
+	enum lkvm_vhost vhost; /* tap */
 	char ifname[LKVM_IFNAME_MAX]; /* tap: "" = one is made, and goes with the VM */
 	char socket[LKVM_SOCKET_MAX]; /* unix */
 	unsigned int n_hostfwd;

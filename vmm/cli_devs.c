@@ -206,7 +206,7 @@ int cli_disk(struct lkvm_config *cfg, const char *val)
 
 struct net_arg {
 	struct lkvm_net *net;
-	bool has_mode, wants_vhost;
+	bool has_mode;
 };
 
 #define MODES_ALLOWED "tap, user, unix or none, once"
@@ -313,10 +313,11 @@ static const char *net_queues(void *at, const char *val)
 static const char *net_vhost(void *at, const char *val)
 {
 	struct net_arg *arg = at;
+	bool on;
 
-	if (!on_off(val, &arg->wants_vhost))
+	if (!on_off(val, &on))
 		return "on or off";
-	arg->net->no_vhost = !arg->wants_vhost;
+	arg->net->vhost = on ? LKVM_VHOST_ON : LKVM_VHOST_OFF;
 	return NULL;
 }
 
@@ -395,9 +396,6 @@ int cli_network(struct lkvm_config *cfg, const char *val)
 	if (!status && !arg.has_mode)
 		return cli_fail(CLI_BAD_INPUT,
 				"--network %s: has no mode=; must be tap, user, unix or none", val);
-	/* Off is what the other modes have anyway, and all that the library can be told. */
-	if (!status && arg.wants_vhost && arg.net->mode != LKVM_NET_TAP)
-		return cli_fail(CLI_BAD_INPUT, "--network %s: vhost=on is for mode=tap", val);
 	return status;
 }
 

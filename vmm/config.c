@@ -113,7 +113,7 @@ static int check_net_mode(const struct lkvm_net *net, struct lkvm_error *err)
 	} keys[] = {
 		{ "ifname=", net->ifname[0], LKVM_NET_TAP },
 		{ "queues=", net->queues > 1, LKVM_NET_TAP },
-		{ "vhost=", net->no_vhost, LKVM_NET_TAP },
+		{ "vhost=", net->vhost != LKVM_VHOST_AUTO, LKVM_NET_TAP },
 		{ "hostfwd=", net->n_hostfwd, LKVM_NET_USER },
 		{ "socket=", net->socket[0], LKVM_NET_UNIX },
 	};
@@ -170,6 +170,8 @@ static int check_net(const struct lkvm_net *net, struct lkvm_error *err)
 	    !terminated(net->socket, sizeof(net->socket)))
 		return err_input(err, "--network: ifname= takes %d bytes, socket= %d",
 				 LKVM_IFNAME_MAX - 1, LKVM_SOCKET_MAX - 1);
+	if ((unsigned int)net->vhost > LKVM_VHOST_OFF)
+		return err_input(err, "--network: vhost=%d is unknown", (int)net->vhost);
 	if (net->mac[0] & 1)
 		return err_input(err,
 				 "--network: mac=%02x:%02x:%02x:%02x:%02x:%02x is a group's; the "

@@ -203,16 +203,53 @@ void dev_doorbell_signal(struct dev_doorbell *bell)
 	(void)n;
 }
 
+static void dev_io_go(struct dev *dev, struct dev_io *io)
+{
+	/* The memory behind it is about to go: whatever a device does, no file gets near it. */
+	if (dev->no_io || atomic_load(&dev->env->quiet))
+		loop_io_refuse(dev->loop, &io->io, -ECANCELED);
+	else
+		loop_io_start(dev->loop, &io->io);
+}
+
+/* A step has ended. True: @io is the next one. */
+static bool dev_io_next(struct dev_io *io)
+{
+	struct loop_io *step = &io->io;
+
+	if (step->res < 0)
+		return false;
+	if (step->op == LOOP_OP_READ || step->op == LOOP_OP_WRITE) {
+		/* Nothing: the file ends. */
+		if (step->res && gmem_vec_drop(&step->vec, (size_t)step->res)) {
+			step->off += (u64)step->res;
+			io->moved += (u64)step->res;
+			if (step->vec.len)
+				return true;
+		}
+		step->res = (s64)io->moved;
+	}
+	if (!io->stable || !dev_io_ok(io))
+		return false;
+	io->stable = false;
+	step->op = LOOP_OP_FDATASYNC;
+	return true;
+}
+
 static void dev_io_ended(struct loop_io *lio)
 {
 	struct dev_io *io = container_of(lio, struct dev_io, io);
 	struct dev *dev = io->dev;
 
 	pthread_mutex_lock(&dev->lock);
-	io->fn(dev, io);
-	/* @io may be under way again. */
-	if (!--dev->n_io && dev->cls->idle)
-		dev->cls->idle(dev);
+	if (dev_io_next(io)) {
+		dev_io_go(dev, io);
+	} else {
+		io->fn(dev, io);
+		/* @io may be under way again. */
+		if (!--dev->n_io && dev->cls->idle)
+			dev->cls->idle(dev);
+	}
 	pthread_mutex_unlock(&dev->lock);
 }
 
@@ -220,12 +257,26 @@ void dev_io_start(struct dev *dev, struct dev_io *io)
 {
 	io->dev = dev;
 	io->io.fn = dev_io_ended;
+	io->moved = 0;
 	dev->n_io++;
-	/* The memory behind it is about to go: whatever a device does, no file gets near it. */
-	if (atomic_load(&dev->env->quiet))
-		loop_io_refuse(dev->loop, &io->io, -ECANCELED);
-	else
-		loop_io_start(dev->loop, &io->io);
+	dev_io_go(dev, io);
+}
+
+void dev_io_complain(struct dev_io *io, const char *path)
+{
+	static const char *const ops[] = {
+		[LOOP_OP_READ] = "read",
+		[LOOP_OP_WRITE] = "write",
+		[LOOP_OP_FDATASYNC] = "flush",
+		[LOOP_OP_FALLOCATE] = "discard or write zeroes",
+	};
+	const struct loop_io *step = &io->io;
+
+	if (dev_io_ok(io) || step->res == -ECANCELED || !ratelimit_ok(&io->dev->io_limit))
+		return;
+	log_warn(io->dev->env->log, "%s: %s: %s at byte %llu: %s", io->dev->name, path,
+		 ops[step->op], (unsigned long long)step->off,
+		 step->res < 0 ? err_text((int)-step->res) : "the file ends before");
 }
 
 u64 dev_utc_ns(const struct dev *dev)

@@ -106,6 +106,8 @@ struct dev {
 	pthread_mutex_t lock;
 	_Atomic bool throttled;
 	unsigned int n_io; /* file requests under way */
+	bool no_io;	   /* the device's own: as env->quiet, of this one alone */
+	struct ratelimit io_limit;
 };
 
 /* One place a device answers at. */
@@ -198,14 +200,30 @@ void dev_doorbell_signal(struct dev_doorbell *bell);
  * A file request (loop.h) that calls into its device when it ended, under the device's lock. Its
  * owner fills in @io but for io.fn, and @fn. Started from the device's own code, on the loop
  * thread; counted in dev->n_io until @fn has returned.
+ *
+ * The host may need several steps for it, parts of a transfer and a flush: @fn is called once,
+ * after the last, which io.op, io.off and io.vec are then about. io.res is the bytes of all parts,
+ * fewer than asked for where the file ends, or 0, or -errno. With env->quiet or dev->no_io no
+ * step is begun: -ECANCELED.
  */
 struct dev_io {
 	struct loop_io io;
+	bool stable;	 /* it ends when a flush after it did */
+	u64 moved;	 /* bytes, also when the rest of them failed */
 	struct dev *dev; /* dev.c */
 	void (*fn)(struct dev *dev, struct dev_io *io);
 };
 
 void dev_io_start(struct dev *dev, struct dev_io *io);
+
+/* From @fn: whether all of it was done. */
+static inline bool dev_io_ok(const struct dev_io *io)
+{
+	return io->io.res >= 0 && !io->io.vec.len;
+}
+
+/* If not, say so in the log: ratelimited, for it may be the guest that asks for what cannot be. */
+void dev_io_complain(struct dev_io *io, const char *path);
 
 /* The guest's wall clock: UTC nanoseconds since 1970. */
 u64 dev_utc_ns(const struct dev *dev);

@@ -67,7 +67,8 @@ enum loop_op {
 /*
  * One request on a regular file or block device. The owner fills in the first part and leaves
  * the struct, the descriptor and the memory of @vec alone until @fn was called; the array behind
- * @vec as well. In io_uring it runs beside the loop, in epoll and manual loops within it.
+ * @vec as well. In io_uring it runs beside the loop, in epoll and manual loops within it; either
+ * way a long transfer ends in part, lest it hold up all else (LOOP_IO_MAX).
  */
 struct loop_io {
 	enum loop_op op;
@@ -77,6 +78,7 @@ struct loop_io {
 	int mode;
 	void (*fn)(struct loop_io *io); /* loop thread; never from inside loop_io_start() */
 	s64 res;	      /* bytes moved (may be fewer than asked for), 0, or -errno */
+	struct iovec part;    /* loop.c */
 	struct loop_io *next; /* loop.c */
 };
 

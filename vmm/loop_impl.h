@@ -87,6 +87,9 @@ bool loop_io_submit(struct loop *loop);
 /* Run @io here and now, and end it. */
 void loop_io_run(struct loop *loop, struct loop_io *io);
 
+/* The pieces that one call to the kernel is for: of a long request its beginning. */
+const struct iovec *loop_io_pieces(struct loop_io *io, unsigned int *n);
+
 /* @io ended; its owner will be called. */
 void loop_io_end(struct loop *loop, struct loop_io *io, s64 res);
 

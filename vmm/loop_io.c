@@ -73,16 +73,39 @@ void loop_io_start(struct loop *loop, struct loop_io *io)
 		list_add(&loop->io_new, io);
 }
 
-/* One call: bytes moved or 0, or -1 with errno. */
-static ssize_t io_call(const struct loop_io *io)
+/*
+ * Bytes, of a call and of a round. What a guest asks for in one request can be gigabytes, which
+ * page cache or a hole in a file give within the call: for so long nothing else of the loop would
+ * be done. The owner of a request asks for the rest of it.
+ */
+#define LOOP_IO_MAX    MIB
+#define LOOP_ROUND_MAX (32 * MIB)
+
+const struct iovec *loop_io_pieces(struct loop_io *io, unsigned int *n)
 {
-	int n_iov = (int)min_u64(io->vec.n, IOV_MAX);
+	const struct gmem_vec *vec = &io->vec;
+	size_t len = 0;
+
+	for (*n = 0; *n < vec->n && *n < IOV_MAX && vec->iov[*n].iov_len <= LOOP_IO_MAX - len; ++*n)
+		len += vec->iov[*n].iov_len;
+	if (*n || !vec->n)
+		return vec->iov;
+	io->part = (struct iovec){ vec->iov[0].iov_base, LOOP_IO_MAX };
+	*n = 1;
+	return &io->part;
+}
+
+/* One call: bytes moved or 0, or -1 with errno. */
+static ssize_t io_call(struct loop_io *io)
+{
+	unsigned int n;
+	const struct iovec *iov = loop_io_pieces(io, &n);
 
 	switch (io->op) {
 	case LOOP_OP_READ:
-		return preadv(io->fd, io->vec.iov, n_iov, (off_t)io->off);
+		return preadv(io->fd, iov, (int)n, (off_t)io->off);
 	case LOOP_OP_WRITE:
-		return pwritev(io->fd, io->vec.iov, n_iov, (off_t)io->off);
+		return pwritev(io->fd, iov, (int)n, (off_t)io->off);
 	case LOOP_OP_FDATASYNC:
 		return fdatasync(io->fd);
 	case LOOP_OP_FALLOCATE:
@@ -121,13 +144,15 @@ bool loop_io_submit(struct loop *loop)
 {
 	bool any = false;
 	struct loop_io *io;
+	u64 len = 0;
 
-	while ((io = loop->io_new.head)) {
+	while (len < LOOP_ROUND_MAX && (io = loop->io_new.head)) {
 		list_pop(&loop->io_new);
 		if (!io_forward(loop, io)) {
 			list_push(&loop->io_new, io);
 			break;
 		}
+		len += min_u64(io->vec.len, LOOP_IO_MAX);
 		any = true;
 	}
 	return any;

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <liburing.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -132,16 +131,17 @@ static void uring_forget(struct loop *loop, u32 slot)
 static int uring_send(struct loop *loop, struct loop_io *io)
 {
 	struct io_uring_sqe *sqe = uring_sqe(loop->waiter_state);
-	unsigned int n_iov = (unsigned int)min_u64(io->vec.n, IOV_MAX);
+	unsigned int n_iov;
+	const struct iovec *iov = loop_io_pieces(io, &n_iov);
 
 	if (!sqe)
 		return -EBUSY;
 	switch (io->op) {
 	case LOOP_OP_READ:
-		io_uring_prep_readv(sqe, io->fd, io->vec.iov, n_iov, io->off);
+		io_uring_prep_readv(sqe, io->fd, iov, n_iov, io->off);
 		break;
 	case LOOP_OP_WRITE:
-		io_uring_prep_writev(sqe, io->fd, io->vec.iov, n_iov, io->off);
+		io_uring_prep_writev(sqe, io->fd, iov, n_iov, io->off);
 		break;
 	case LOOP_OP_FDATASYNC:
 		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);

@@ -22,6 +22,7 @@
 struct dev;
 struct lkvm_net;
 struct net;
+struct vhost;
 
 #define NET_HDR_LEN   12
 #define NET_MIN_FRAME 14	       /* bytes without header: an Ethernet header alone */
@@ -67,10 +68,10 @@ struct net_ops {
 	void (*want_recv)(struct net *net, unsigned int pair, bool on);
 
 	/*
-	 * The descriptor that the host's vhost-net can take for @pair, so that frames no longer
-	 * come through here; -1: not asked for. It stays ours. Optional.
+	 * The kernel's own card for @pair, to be started and stopped by the device: while it runs
+	 * no frames come through here. It stays ours. NULL: there is none. Optional.
 	 */
-	int (*vhost_fd)(struct net *net, unsigned int pair);
+	struct vhost *(*vhost)(struct net *net, unsigned int pair);
 
 	void (*close)(struct net *net);
 };

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "vmm/net.h"
+#include "vmm/vhost.h"
 
 /* Linux 6.2: segmentation of UDP, offered for both IP versions or for none. */
 #ifndef TUN_F_USO4
@@ -42,13 +43,13 @@ struct tap_queue {
 	struct loop_fd lfd; /* lfd.fd -1: not open */
 	bool attached;	    /* the kernel gives it frames */
 	bool want_recv, want_send;
+	struct vhost vhost;
 };
 
 struct tap {
 	struct net net;
 	char name[IFNAMSIZ];
-	bool created; /* by us: no TUNSETIFF before ours */
-	bool no_vhost;
+	bool created;	  /* by us: no TUNSETIFF before ours */
 	unsigned int mtu; /* when opened */
 	struct tap_queue queues[NET_MAX_PAIRS];
 };
@@ -62,12 +63,15 @@ static struct tap *tap_of(struct net *net)
 
 /* ---- frames ------------------------------------------------------------------------- */
 
+/* POLLERR: that the interface was deleted has to be seen while vhost-net takes its frames, too. */
 static void tap_watch(struct tap_queue *q)
 {
-	u32 events = (q->want_recv ? POLLIN : 0) | (q->want_send ? POLLOUT : 0);
+	u32 events = (q->want_recv ? POLLIN : 0) | (q->want_send ? POLLOUT : 0) | POLLERR;
 
+	/* A queue that is not attached looks like one whose interface is gone. */
 	if (q->lfd.fd >= 0)
-		loop_fd_set(q->tap->net.loop, &q->lfd, q->tap->net.link ? events : 0);
+		loop_fd_set(q->tap->net.loop, &q->lfd,
+			    q->tap->net.link && q->attached ? events : 0);
 }
 
 static int tap_send(struct net *net, unsigned int pair, const struct gmem_vec *frame)
@@ -127,7 +131,7 @@ static bool tap_gone(struct tap *tap, const struct tap_queue *q)
 {
 	struct ifreq ifr = { 0 };
 
-	if (!tap->net.link || !ioctl(q->lfd.fd, TUNGETIFF, &ifr) || errno != EBADFD)
+	if (!tap->net.link || !q->attached || !ioctl(q->lfd.fd, TUNGETIFF, &ifr) || errno != EBADFD)
 		return false;
 	tap->net.link = false;
 	for (unsigned int i = 0; i < tap->net.max_pairs; i++)
@@ -214,6 +218,7 @@ static int tap_attach_queue(struct tap_queue *q, bool on)
 	if (ioctl(q->lfd.fd, TUNSETQUEUE, &ifr))
 		return -errno;
 	q->attached = on;
+	tap_watch(q);
 	return 0;
 }
 
@@ -232,11 +237,11 @@ static void tap_set_pairs(struct net *net, unsigned int pairs)
 			 pairs, err_text(-ret));
 }
 
-static int tap_vhost_fd(struct net *net, unsigned int pair)
+static struct vhost *tap_vhost(struct net *net, unsigned int pair)
 {
-	struct tap *tap = tap_of(net);
+	struct vhost *vh = &tap_of(net)->queues[pair].vhost;
 
-	return tap->no_vhost ? -1 : tap->queues[pair].lfd.fd;
+	return vh->fd >= 0 ? vh : NULL;
 }
 
 /* ---- life --------------------------------------------------------------------------- */
@@ -249,6 +254,7 @@ static void tap_close(struct net *net)
 		if (tap->queues[i].lfd.fd < 0)
 			continue;
 		loop_fd_del(net->loop, &tap->queues[i].lfd);
+		vhost_net_close(&tap->queues[i].vhost);
 		close(tap->queues[i].lfd.fd);
 	}
 	free(tap);
@@ -373,6 +379,7 @@ static int open_queue(struct tap *tap, unsigned int i, unsigned int n, struct lk
 	if (!ret)
 		ret = loop_fd_add(tap->net.loop, &q->lfd, err);
 	q->attached = !ret;
+	tap_watch(q);
 	return ret;
 }
 
@@ -409,6 +416,25 @@ static int setup_interface(struct tap *tap, unsigned int mtu, struct lkvm_error 
 	return 0;
 }
 
+/* For all queues, or for none and @why. */
+static int open_vhost(struct tap *tap, enum lkvm_vhost want, struct lkvm_error *why,
+		      struct lkvm_error *err)
+{
+	int ret = 0;
+
+	if (want == LKVM_VHOST_OFF) {
+		err_input(why, "vhost=off");
+		return 0;
+	}
+	for (unsigned int i = 0; i < tap->net.max_pairs && !ret; i++)
+		ret = vhost_net_open(&tap->queues[i].vhost, tap->queues[i].lfd.fd, why);
+	for (unsigned int i = 0; i < tap->net.max_pairs && ret; i++)
+		vhost_net_close(&tap->queues[i].vhost);
+	if (ret && want == LKVM_VHOST_ON)
+		return err_unsupported(err, -ret, "--network mode=tap,vhost=on: %s", why->msg);
+	return 0;
+}
+
 static const struct net_ops tap_ops = {
 	.name = "tap",
 	.send = tap_send,
@@ -416,7 +442,7 @@ static const struct net_ops tap_ops = {
 	.set_offloads = tap_set_offloads,
 	.set_pairs = tap_set_pairs,
 	.want_recv = tap_want_recv,
-	.vhost_fd = tap_vhost_fd,
+	.vhost = tap_vhost,
 	.close = tap_close,
 };
 
@@ -440,6 +466,7 @@ int net_tap_open(struct net **net, const struct lkvm_net *cfg, struct loop *loop
 {
 	unsigned int pairs = (unsigned int)min_u64(max_u64(cfg->queues, 1), NET_MAX_PAIRS);
 	struct tap *tap = calloc(1, sizeof(*tap));
+	struct lkvm_error no_vhost = { 0 };
 	int ret;
 
 	if (!tap)
@@ -447,10 +474,10 @@ int net_tap_open(struct net **net, const struct lkvm_net *cfg, struct loop *loop
 	tap->net = (struct net){
 		.ops = &tap_ops, .log = log, .loop = loop, .max_pairs = pairs, .link = true
 	};
-	tap->no_vhost = cfg->no_vhost;
 	for (unsigned int i = 0; i < NET_MAX_PAIRS; i++) {
 		tap->queues[i].tap = tap;
 		tap->queues[i].lfd = (struct loop_fd){ .fd = -1, .fn = tap_event };
+		tap->queues[i].vhost = (struct vhost)VHOST_CLOSED;
 	}
 
 	ret = tap_name(tap->name, cfg->ifname, err);
@@ -458,14 +485,17 @@ int net_tap_open(struct net **net, const struct lkvm_net *cfg, struct loop *loop
 		ret = open_queue(tap, i, pairs, err);
 	if (!ret)
 		ret = setup_interface(tap, cfg->mtu, err);
+	if (!ret)
+		ret = open_vhost(tap, cfg->vhost, &no_vhost, err);
 	if (ret) {
 		tap_close(&tap->net);
 		return ret;
 	}
 	tap_probe_offloads(tap);
 	tap_set_pairs(&tap->net, 1);
-	log_info(log, "network: interface %s%s", tap->name,
-		 tap->created ? ", made for this VM" : "");
+	log_info(log, "network: interface %s%s, %s vhost-net%s%s", tap->name,
+		 tap->created ? ", made for this VM" : "", *no_vhost.msg ? "without" : "with",
+		 *no_vhost.msg ? ": " : "", no_vhost.msg);
 	*net = &tap->net;
 	return 0;
 }

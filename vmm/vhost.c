@@ -18,20 +18,23 @@ static int real_ioctl(int fd, u32 request, void *arg)
 	return ioctl(fd, request, arg) < 0 ? -errno : 0;
 }
 
-int vhost_net_open(struct vhost *vh, const struct gmem *gmem, struct lkvm_error *err)
+int vhost_net_open(struct vhost *vh, int tap, struct lkvm_error *err)
 {
 	int ret;
 
-	*vh = (struct vhost){ .gmem = gmem, .ioctl = real_ioctl };
+	*vh = (struct vhost){ .tap = tap, .ioctl = real_ioctl };
 	vh->fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
 	if (vh->fd < 0)
 		return err_unsupported(err, errno, "cannot open /dev/vhost-net: %s",
 				       err_text(errno));
 	ret = vh->ioctl(vh->fd, VHOST_GET_FEATURES, &vh->features);
+	/* A card offers all of them. */
+	if (!ret && (vh->features & RING_FEATURES) != RING_FEATURES)
+		ret = -EOPNOTSUPP;
 	if (!ret)
 		return 0;
 	vhost_net_close(vh);
-	return err_unsupported(err, -ret, "/dev/vhost-net does not say what it can: %s",
+	return err_unsupported(err, -ret, "/dev/vhost-net cannot serve a modern card: %s",
 			       err_text(-ret));
 }
 
@@ -57,14 +60,15 @@ static int set_file(const struct vhost *vh, u32 request, unsigned int ring, int 
 	return vh->ioctl(vh->fd, request, &file);
 }
 
-static int set_ring(const struct vhost *vh, unsigned int i, const struct vhost_ring *ring)
+static int set_ring(const struct vhost *vh, const struct gmem *gmem, unsigned int i,
+		    const struct vhost_ring *ring)
 {
 	int ret = set_state(vh, VHOST_SET_VRING_NUM, i, ring->size);
 
 	if (!ret)
 		ret = set_state(vh, VHOST_SET_VRING_BASE, i, ring->next);
 	if (!ret)
-		ret = gmem_vhost_ring(vh->gmem, vh, i, ring);
+		ret = gmem_vhost_ring(gmem, vh, i, ring);
 	if (!ret)
 		ret = set_file(vh, VHOST_SET_VRING_CALL, i, ring->call);
 	if (!ret)
@@ -75,7 +79,7 @@ static int set_ring(const struct vhost *vh, unsigned int i, const struct vhost_r
 }
 
 /* What concerns the whole device. */
-static int set_device(struct vhost *vh, u64 features)
+static int set_device(struct vhost *vh, const struct gmem *gmem, u64 features)
 {
 	int ret = 0;
 
@@ -87,40 +91,35 @@ static int set_device(struct vhost *vh, u64 features)
 	vh->owned |= !ret;
 	if (!ret)
 		ret = vh->ioctl(vh->fd, VHOST_SET_FEATURES, &features);
-	return ret ? ret : gmem_vhost_table(vh->gmem, vh);
+	return ret ? ret : gmem_vhost_table(gmem, vh);
 }
 
-int vhost_net_start(struct vhost *vh, u64 features, const struct vhost_ring rings[VHOST_NET_RINGS],
-		    int tap)
+int vhost_net_start(struct vhost *vh, const struct gmem *gmem, u64 features,
+		    const struct vhost_ring rings[VHOST_NET_RINGS])
 {
-	u16 next[VHOST_NET_RINGS];
-	int ret = set_device(vh, features);
+	int ret = set_device(vh, gmem, features);
 
 	for (unsigned int i = 0; i < VHOST_NET_RINGS && !ret; i++)
-		ret = set_ring(vh, i, &rings[i]);
+		ret = set_ring(vh, gmem, i, &rings[i]);
 	/* Frames are not taken in before they can be sent as well. */
 	for (unsigned int i = VHOST_NET_RINGS; i-- && !ret;)
-		ret = set_file(vh, VHOST_NET_SET_BACKEND, i, tap);
-	if (ret)
-		vhost_net_stop(vh, next);
+		ret = set_file(vh, VHOST_NET_SET_BACKEND, i, vh->tap);
+	for (unsigned int i = 0; i < VHOST_NET_RINGS && ret; i++)
+		vhost_net_stop(vh, i);
 	return ret;
 }
 
-void vhost_net_stop(struct vhost *vh, u16 next[VHOST_NET_RINGS])
+u16 vhost_net_stop(struct vhost *vh, unsigned int ring)
 {
-	for (unsigned int i = 0; i < VHOST_NET_RINGS; i++) {
-		struct vhost_vring_state state = { .index = i };
+	struct vhost_vring_state state = { .index = ring };
 
-		next[i] = 0;
-		if (!vh->owned) /* has never run, and takes no requests */
-			continue;
-		set_file(vh, VHOST_NET_SET_BACKEND, i, VHOST_FILE_UNBIND);
-		set_file(vh, VHOST_SET_VRING_KICK, i, VHOST_FILE_UNBIND);
-		set_file(vh, VHOST_SET_VRING_CALL, i, VHOST_FILE_UNBIND);
-		set_file(vh, VHOST_SET_VRING_ERR, i, VHOST_FILE_UNBIND);
-		if (!vh->ioctl(vh->fd, VHOST_GET_VRING_BASE, &state))
-			next[i] = (u16)state.num;
-	}
+	if (!vh->owned) /* has never run, and takes no requests */
+		return 0;
+	set_file(vh, VHOST_NET_SET_BACKEND, ring, VHOST_FILE_UNBIND);
+	set_file(vh, VHOST_SET_VRING_KICK, ring, VHOST_FILE_UNBIND);
+	set_file(vh, VHOST_SET_VRING_CALL, ring, VHOST_FILE_UNBIND);
+	set_file(vh, VHOST_SET_VRING_ERR, ring, VHOST_FILE_UNBIND);
+	return vh->ioctl(vh->fd, VHOST_GET_VRING_BASE, &state) ? 0 : (u16)state.num;
 }
 
 int vhost_net_set_call(struct vhost *vh, unsigned int ring, int fd)

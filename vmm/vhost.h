@@ -8,7 +8,10 @@
  * The kernel checks what the driver writes against the table of guest memory it is given, as
  * virtq.c does here. Addresses of this process that it needs are made in gmem_vhost.c.
  *
- * One thread at a time. -errno, mostly without a message: whoever tries vhost-net can do without.
+ * It belongs to the back end whose tap it is and outlives the devices and the memory of one boot:
+ * what it is told of them it is told anew at each start.
+ *
+ * One thread at a time, whichever.
  */
 #ifndef LKVM_VMM_VHOST_H
 #define LKVM_VMM_VHOST_H
@@ -32,10 +35,10 @@ struct vhost_ring {
 };
 
 struct vhost {
-	int fd; /* -1: closed */
+	int fd;	 /* -1: closed */
+	int tap; /* descriptor of the tap queue; its owner's */
 	bool owned;
-	u64 features; /* of the rings, that the kernel can */
-	const struct gmem *gmem;
+	u64 features;				      /* that the kernel can */
 	int (*ioctl)(int fd, u32 request, void *arg); /* 0 or -errno: ioctl(2), but for tests */
 };
 
@@ -44,23 +47,24 @@ struct vhost {
 		.fd = -1 \
 	}
 
-/* -ENOENT, -EACCES, ... with a message in @err when this host has no vhost-net for us. */
-int vhost_net_open(struct vhost *vh, const struct gmem *gmem, struct lkvm_error *err);
+/* -ENOENT, -EACCES, ... with a message in @err when this host has no vhost-net that will do. */
+int vhost_net_open(struct vhost *vh, int tap, struct lkvm_error *err);
 void vhost_net_close(struct vhost *vh); /* stops it; accepts VHOST_CLOSED */
 
 /*
- * Let the kernel serve @rings with the tap descriptor @tap. @features are those the driver took,
- * of which the kernel is told what concerns it; -EOPNOTSUPP when there is one it cannot.
+ * Let the kernel serve @rings, which lie in @gmem. @features are those the driver took, of
+ * which the kernel is told what concerns it; -EOPNOTSUPP when there is one it cannot.
  * When it fails nothing runs, and the rings are as they were.
  */
-int vhost_net_start(struct vhost *vh, u64 features, const struct vhost_ring rings[VHOST_NET_RINGS],
-		    int tap);
+int vhost_net_start(struct vhost *vh, const struct gmem *gmem, u64 features,
+		    const struct vhost_ring rings[VHOST_NET_RINGS]);
 
 /*
- * Take the rings back: when this returns the kernel does not touch them, all it took was
- * used, and @next is where to go on. Does no harm when it does not run.
+ * Take one ring back: when this returns the kernel touches neither it nor the driver's buffers, all
+ * that was taken from it was used, and the number returned is where to go on. It waits for the
+ * frames being moved, which is a bounded number. Does no harm when it does not run.
  */
-void vhost_net_stop(struct vhost *vh, u16 next[VHOST_NET_RINGS]);
+u16 vhost_net_stop(struct vhost *vh, unsigned int ring);
 
 /* While it runs: interrupt the driver through @fd from now on. */
 int vhost_net_set_call(struct vhost *vh, unsigned int ring, int fd);

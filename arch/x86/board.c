@@ -23,6 +23,8 @@ static u64 debug_exit_port(const struct lkvm_config *cfg)
 static bool fit_serial(struct fitting *f, const struct machine *m)
 {
 	f->cfg.uart.console = m->env->console;
+	/* a virtio console takes the input; early messages still come this way */
+	f->cfg.uart.output_only = m->cfg->virtio_console;
 	f->slot.cfg = &f->cfg.uart;
 	return true;
 }

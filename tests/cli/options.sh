@@ -171,7 +171,6 @@ refused 'mac=03:00:00:00:00:01 is a group' run -k "$K" -n none,mac=03:00:00:00:0
 for m in 0 67 65536 '' abc -1; do net "none,mtu=$m" "'mtu=$m': must be 68 to 65535"; done
 net tap,queues=9 'must be 1 to 8'
 net tap,vhost=yes 'must be on or off'
-net user,vhost=on 'vhost=on is for mode=tap'
 net tap,ifname=1234567890123456 'must be one name of 1 to 15 bytes'
 net tap,ifname=a,tapif=b 'must be one name of 1 to 15 bytes'
 net "unix=$(printf '%0108d' 0)" 'must be one path of 1 to 107 bytes'
@@ -191,7 +190,7 @@ refused 'udp port 5 twice' run -k "$K" -n user,hostfwd=udp:127.0.0.1:5-:22 -n us
 refused 'mode=none: ifname= is for mode=tap' run -k "$K" -n none,ifname=tap0
 refused 'mode=user: ifname= is for mode=tap' run -k "$K" -n user,tapif=tap0
 refused 'mode=user: queues= is for mode=tap' run -k "$K" -n user,queues=2
-refused 'mode=user: vhost= is for mode=tap' run -k "$K" -n user,vhost=off
+for v in on off; do refused 'mode=user: vhost= is for mode=tap' run -k "$K" -n user,vhost=$v; done
 refused 'mode=tap: hostfwd= is for mode=user' run -k "$K" -n tap,hostfwd=tcp::2222-:22
 refused 'mode=tap: socket= is for mode=unix' run -k "$K" -n tap,socket=/tmp/x
 refused 'mode=unix: socket= must name a socket' run -k "$K" -n mode=unix

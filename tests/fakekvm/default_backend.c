@@ -136,7 +136,8 @@ static void make(void)
 	free(words);
 	load_script(fk);
 	the_fake = fk;
-	if (getenv("FAKEKVM_LOG"))
+	env = getenv("FAKEKVM_LOG");
+	if (env && *env)
 		atexit(write_log);
 }
 

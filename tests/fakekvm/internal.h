@@ -63,6 +63,8 @@ struct fake_vm {
 	struct fake_slot slots[FAKE_MAX_SLOTS];
 	struct fake_ioeventfd ioeventfds[FAKE_MAX_EVENTFDS];
 	struct fake_irqfd irqfds[FAKE_MAX_EVENTFDS];
+	bool has_routing; /* KVM_SET_GSI_ROUTING came; before it, pins have the routes KVM gives */
+	bool routed[FAKE_MAX_GSIS];
 	bool gsi_level[FAKE_MAX_GSIS];
 	unsigned long gsi_count[FAKE_MAX_GSIS];
 	unsigned long gsi_seen[FAKE_MAX_GSIS]; /* of gsi_count, by FAKE_OP_WAIT_IRQ */
@@ -192,6 +194,7 @@ struct fake_arch {
 	void (*start)(struct fake_vcpu *vcpu); /* it has a script: its INIT and SIPI have come */
 	bool (*claims)(const struct fake_vm *vm, bool port, u64 addr); /* a device in the kernel */
 	int (*check_routing)(struct fake_call *c, const struct kvm_irq_routing_entry *e);
+	unsigned int n_pins; /* inputs with a route from the start */
 };
 
 struct fake_cap {
@@ -227,7 +230,7 @@ struct fake_vcpu *fake_find_vcpu(struct fakekvm *fk, const struct fake_vm *vm, u
 void *fake_gpa(struct fake_vm *vm, u64 gpa, u64 len);
 void fake_log(struct fakekvm *fk, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-void fake_drain_irqfds(struct fake_vm *vm);
+void fake_drain_irqfds(struct fakekvm *fk, struct fake_vm *vm);
 bool fake_ioeventfd_write(struct fake_vm *vm, bool port, u64 addr, u32 len, u64 val);
 
 extern const struct fake_request fake_vm_requests[], fake_vcpu_requests[]; /* vm.c, run.c */

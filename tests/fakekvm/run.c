@@ -267,7 +267,7 @@ static int do_hlt(struct fake_call *c, int *ret)
 		return EXITED;
 	}
 	for (;;) {
-		fake_drain_irqfds(c->vm);
+		fake_drain_irqfds(c->fk, c->vm);
 		if (c->vm->n_irqs != vcpu->irqs_seen)
 			break;
 		*ret = wait_ms(c->fk, vcpu, 1);
@@ -288,7 +288,7 @@ static int do_wait_irq(struct fake_call *c, const struct fake_step *s, int *ret)
 	if (s->addr >= FAKE_MAX_GSIS)
 		return NEXT;
 	for (;;) {
-		fake_drain_irqfds(vm);
+		fake_drain_irqfds(c->fk, vm);
 		if (vm->gsi_level[s->addr] || vm->gsi_count[s->addr] != vm->gsi_seen[s->addr])
 			break;
 		if (now_ms() >= end) {

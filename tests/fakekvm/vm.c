@@ -202,7 +202,19 @@ static int set_gsi_routing(struct fake_call *c)
 		if (ret)
 			return ret;
 	}
+	c->vm->has_routing = true;
+	memset(c->vm->routed, 0, sizeof(c->vm->routed));
+	for (u32 i = 0; i < t->nr; i++) {
+		if (t->entries[i].gsi < FAKE_MAX_GSIS)
+			c->vm->routed[t->entries[i].gsi] = true;
+	}
 	return 0;
+}
+
+/* 4.52: what is not in the table leads nowhere. */
+static bool is_routed(const struct fakekvm *fk, const struct fake_vm *vm, u32 gsi)
+{
+	return vm->has_routing ? vm->routed[gsi] : gsi < fk->host->arch->n_pins;
 }
 
 /* ---- eventfds (4.59, 4.75) ---- */
@@ -332,7 +344,7 @@ static int irqfd(struct fake_call *c)
 }
 
 /* KVM takes the count of an irqfd away as it injects; here that happens when somebody looks. */
-void fake_drain_irqfds(struct fake_vm *vm)
+void fake_drain_irqfds(struct fakekvm *fk, struct fake_vm *vm)
 {
 	const struct timespec now = { 0 };
 
@@ -341,11 +353,15 @@ void fake_drain_irqfds(struct fake_vm *vm)
 		struct pollfd p = { .fd = (int)f->fd, .events = POLLIN };
 		eventfd_t n;
 
-		if (f->used && f->gsi < FAKE_MAX_GSIS && ppoll(&p, 1, &now, NULL) == 1 &&
-		    !eventfd_read(p.fd, &n)) {
-			vm->gsi_count[f->gsi]++;
-			vm->n_irqs++;
+		if (!f->used || f->gsi >= FAKE_MAX_GSIS || ppoll(&p, 1, &now, NULL) != 1 ||
+		    eventfd_read(p.fd, &n))
+			continue;
+		if (!is_routed(fk, vm, f->gsi)) {
+			fake_complain(fk, "irqfd of GSI %u, which has no route (4.52)", f->gsi);
+			continue;
 		}
+		vm->gsi_count[f->gsi]++;
+		vm->n_irqs++;
 	}
 }
 
@@ -365,7 +381,7 @@ unsigned long fakekvm_irq_count(struct fakekvm *fk, u32 gsi)
 
 	pthread_mutex_lock(&fk->lock);
 	if (fk->newest && gsi < FAKE_MAX_GSIS) {
-		fake_drain_irqfds(fk->newest);
+		fake_drain_irqfds(fk, fk->newest);
 		n = fk->newest->gsi_count[gsi];
 	}
 	pthread_mutex_unlock(&fk->lock);

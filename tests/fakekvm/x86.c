@@ -496,4 +496,5 @@ const struct fake_arch fake_x86 = {
 	.has_irqchip = has_lapic,
 	.claims = claims,
 	.check_routing = check_routing,
+	.n_pins = KVM_IOAPIC_NUM_PINS,
 };

@@ -128,6 +128,7 @@ static void out_of_order(unsigned int how)
 	for (unsigned int i = 0; i < 8; i++)
 		e8(POP);
 	op8(UNPOP, 3);
+	e8(ARM);
 	for (unsigned int i = 0; i < 3; i++)
 		e8(POP);
 	for (unsigned int i = 8; i--;) {

@@ -13,6 +13,7 @@
 
 #include "vmm/dev.h"
 #include "vmm/net.h"
+#include "vmm/vhost.h"
 
 #define FAKENET_MAX_FRAMES 512
 #define FAKENET_MAX_LEN	   (NET_HDR_LEN + NET_MAX_FRAME)
@@ -41,6 +42,8 @@ struct fakenet {
 	bool want[NET_MAX_PAIRS];
 	u64 offloads;
 	unsigned int pairs;
+
+	struct vhost *vhost; /* NET_MAX_PAIRS of them, or NULL */
 
 	unsigned int n_recv, n_ready; /* calls */
 	u8 bytes[FAKENET_MAX_LEN];
@@ -134,6 +137,13 @@ static inline void fakenet_want_recv(struct net *net, unsigned int pair, bool on
 		loop_post(net->loop, &f->work);
 }
 
+static inline struct vhost *fakenet_vhost(struct net *net, unsigned int pair)
+{
+	struct fakenet *f = fakenet_of(net);
+
+	return f->vhost ? &f->vhost[pair] : NULL;
+}
+
 static inline void fakenet_close(struct net *net)
 {
 	(void)net;
@@ -146,6 +156,7 @@ static const struct net_ops fakenet_ops = {
 	.set_offloads = fakenet_set_offloads,
 	.set_pairs = fakenet_set_pairs,
 	.want_recv = fakenet_want_recv,
+	.vhost = fakenet_vhost,
 	.close = fakenet_close,
 };
 

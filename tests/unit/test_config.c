@@ -153,7 +153,7 @@ static void a_network_card_has_values_that_can_be(void **state)
 	net->mtu = 68;
 	net->queues = LKVM_MAX_QUEUES;
 	net->mac[0] = 2;
-	net->no_vhost = true;
+	net->vhost = LKVM_VHOST_OFF;
 	snprintf(net->ifname, sizeof(net->ifname), "123456789012345");
 	assert_good();
 	net->mtu = 67;
@@ -198,7 +198,7 @@ static void what_one_mode_has_is_refused_for_the_others(void **state)
 			net = add_net(mode);
 			snprintf(net->ifname, sizeof(net->ifname), "%s", i == 0 ? "tap0" : "");
 			net->queues = i == 1 ? 2 : 1;
-			net->no_vhost = i == 2;
+			net->vhost = i == 2 ? LKVM_VHOST_ON : LKVM_VHOST_AUTO;
 			if (i == 3)
 				add_hostfwd(net, 1, "");
 			if (i == 4 || mode == LKVM_NET_UNIX)

@@ -6,9 +6,11 @@
  * inside the C library, liburing or libelf, nor about two failures at once; calls to KVM
  * fail in test_nth.c. Whether memory is left behind is seen by the sanitizers' build.
  */
-#include "tests/unit/vmtest.h"
+#include "tests/unit/vmvirtio.h"
 
 #include <dirent.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "tests/faults.h"
 
@@ -21,6 +23,19 @@ static unsigned int count_entries(const char *path)
 	while (readdir(dir))
 		n++;
 	closedir(dir);
+	return n;
+}
+
+/* A thread that was joined is in /proc for a moment longer. */
+static unsigned int count_threads(unsigned int expected)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	unsigned int n = count_entries("/proc/self/task");
+
+	for (unsigned int i = 0; n != expected && i < 1000; i++) {
+		nanosleep(&ms, NULL);
+		n = count_entries("/proc/self/task");
+	}
 	return n;
 }
 
@@ -72,16 +87,6 @@ static const struct fake_step guest[] = {
 /* An end with a post mortem: symbols are looked up. */
 static const struct fake_step crashing_guest[] = { FAKE_SHUTDOWN };
 
-/* An ELF kernel that crashes, instead of a bzImage that powers off. */
-static void give_elf(struct vmtest *t)
-{
-	static u8 file[MK_MAX];
-
-	unlink(t->kernel);
-	vmtest_write_kernel(t, file, mk_elf(file));
-	vmtest_script(t, 0, crashing_guest);
-}
-
 /* Where the machine writes to: a descriptor, as `lkvm run` has it. */
 static void give_fds(struct vmtest *t, int fds[2])
 {
@@ -98,8 +103,100 @@ static void check_end(const struct vmtest *t, const char *failed)
 	assert_true(t->res.detail[0]);
 }
 
+/* ---- what is booted ---- */
+
+struct scene {
+	void (*set)(struct vmtest *t);
+	void (*unset)(void);
+	void (*check)(const char *failed); /* of a guest that powered off */
+};
+
+static void set_board(struct vmtest *t)
+{
+	vmtest_script(t, 0, guest);
+}
+
+static void unset_board(void)
+{
+}
+
+static void check_nothing(const char *failed)
+{
+	(void)failed;
+}
+
+static const struct scene board = { set_board, unset_board, check_nothing };
+
+/* An ELF kernel that crashes, instead of a bzImage that powers off. */
+static void set_elf(struct vmtest *t)
+{
+	static u8 file[MK_MAX];
+
+	unlink(t->kernel);
+	vmtest_write_kernel(t, file, mk_elf(file));
+	vmtest_script(t, 0, crashing_guest);
+}
+
+static const struct scene elf = { set_elf, unset_board, check_nothing };
+
+/* Virtio devices of all kinds, a request to each, and a peer that listens. */
+static struct vmv_host host;
+static struct vmv_all all;
+static int listener;
+static struct sockaddr_un listens_at;
+
+static const struct fake_step virtio_guest[] = { VMV_USE(PCI, &all), FAKE_OUT(0x604, 2, 0x3400) };
+
+static void set_virtio(struct vmtest *t)
+{
+	all = (struct vmv_all)VMV_ALL;
+	vmv_open(&host, &t->cfg);
+	listens_at.sun_family = AF_UNIX;
+	snprintf(listens_at.sun_path, sizeof(listens_at.sun_path), "%s.sock", host.images[0]);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (void *)&listens_at, sizeof(listens_at)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	t->cfg.nets[0].mode = LKVM_NET_UNIX;
+	snprintf(t->cfg.nets[0].socket, sizeof(t->cfg.nets[0].socket), "%s", listens_at.sun_path);
+	t->cfg.disks[1].direct = true;
+	t->cfg.disks[1].discard = true;
+	vmtest_script(t, 0, virtio_guest);
+}
+
+static void unset_virtio(void)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(host.images[0], O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_GETLK, &lock), 0);
+	assert_int_equal(lock.l_type, F_UNLCK);
+	close(fd);
+	close(listener);
+	unlink(listens_at.sun_path);
+	vmv_close(&host);
+}
+
+/* Every request comes back, with a status that says so if it was not done. */
+static void check_virtio(const char *failed)
+{
+	const struct vmv_req *reqs[] = { &all.blk, &all.send, &all.hvc, &all.port, &all.rng };
+
+	for (size_t i = 0; i < ARRAY_SIZE(reqs); i++) {
+		if (!reqs[i]->done)
+			fail_msg("%s failed, and request %zu never came back", failed, i);
+	}
+	assert_true(all.blk.got[0] <= 1);	/* VIRTIO_BLK_S_OK or _IOERR */
+	assert_true(failed || !all.blk.got[0]); /* not without reason */
+	assert_true(failed || all.recv.done);	/* frames may be lost, but not without reason */
+}
+
+static const struct scene virtio = { set_virtio, unset_virtio, check_virtio };
+
+/* ---- a boot ---- */
+
 /* True when the @nth call was never made: the boot is through. */
-static bool boot(unsigned int kinds, unsigned long nth)
+static bool boot(const struct scene *scene, unsigned int kinds, unsigned long nth)
 {
 	unsigned int n_fds = count_entries("/proc/self/fd");
 	unsigned int n_threads = count_entries("/proc/self/task");
@@ -109,9 +206,7 @@ static bool boot(unsigned int kinds, unsigned long nth)
 
 	give_fds(t, fds);
 	t->cfg.n_vcpus = 2;
-	vmtest_script(t, 0, guest);
-	if (kinds == FAULTS_ELF)
-		give_elf(t);
+	scene->set(t);
 	faults_arm(kinds, nth);
 	ret = vm_create_on(fakekvm_backend(t->fk), &t->cfg, &t->vm, &t->err);
 	if (!ret)
@@ -129,26 +224,30 @@ static bool boot(unsigned int kinds, unsigned long nth)
 	if (ret) {
 		assert_int_not_equal(t->err.kind, LKVM_ERR_NONE);
 		assert_true(strlen(t->err.msg) > 5);
+		assert_null(strchr(t->err.msg, '\n'));
 	} else {
 		check_end(t, failed);
+		if (t->res.cause == LKVM_CAUSE_POWEROFF)
+			scene->check(failed);
 	}
 	close(fds[0]);
 	close(fds[1]);
+	scene->unset();
 	vmtest_free(t);
 	if (count_entries("/proc/self/fd") != n_fds)
 		fail_msg("%s failed (call %lu), and a descriptor stayed open", failed, nth);
-	if (count_entries("/proc/self/task") != n_threads)
+	if (count_threads(n_threads) != n_threads)
 		fail_msg("%s failed (call %lu), and a thread stayed", failed, nth);
 	return !failed;
 }
 
-static void every_call_fails_once(unsigned int kinds)
+static void every_call_fails_once(const struct scene *scene, unsigned int kinds)
 {
 	unsigned long nth = 1;
 
-	while (!boot(kinds, nth)) {
+	while (!boot(scene, kinds, nth)) {
 		nth++;
-		assert_true(nth < 1000);
+		assert_true(nth < 2000);
 	}
 	print_message("# %lu calls, each failed once\n", nth - 1);
 	assert_true(nth > 1);
@@ -157,43 +256,85 @@ static void every_call_fails_once(unsigned int kinds)
 static void no_memory(void **state)
 {
 	(void)state;
-	every_call_fails_once(FAULTS_MEMORY);
+	every_call_fails_once(&board, FAULTS_MEMORY);
 }
 
 static void no_descriptors(void **state)
 {
 	(void)state;
-	every_call_fails_once(FAULTS_FD);
+	every_call_fails_once(&board, FAULTS_FD);
 }
 
 static void no_threads(void **state)
 {
 	(void)state;
-	every_call_fails_once(FAULTS_THREAD);
+	every_call_fails_once(&board, FAULTS_THREAD);
 }
 
 static void reading_fails(void **state)
 {
 	(void)state;
-	every_call_fails_once(FAULTS_READ);
+	every_call_fails_once(&board, FAULTS_READ);
 }
 
 static void writing_fails(void **state)
 {
 	(void)state;
-	every_call_fails_once(FAULTS_WRITE);
+	every_call_fails_once(&board, FAULTS_WRITE);
 }
 
 static void the_loop_fails(void **state)
 {
 	(void)state;
-	every_call_fails_once(FAULTS_LOOP);
+	every_call_fails_once(&board, FAULTS_LOOP);
 }
 
 static void elf_files_fail(void **state)
 {
 	(void)state;
-	every_call_fails_once(FAULTS_ELF);
+	every_call_fails_once(&elf, FAULTS_ELF);
+}
+
+static void virtio_no_memory(void **state)
+{
+	(void)state;
+	every_call_fails_once(&virtio, FAULTS_MEMORY);
+}
+
+static void virtio_no_descriptors(void **state)
+{
+	(void)state;
+	every_call_fails_once(&virtio, FAULTS_FD);
+}
+
+static void virtio_no_threads(void **state)
+{
+	(void)state;
+	every_call_fails_once(&virtio, FAULTS_THREAD);
+}
+
+static void virtio_reading_fails(void **state)
+{
+	(void)state;
+	every_call_fails_once(&virtio, FAULTS_READ);
+}
+
+static void virtio_writing_fails(void **state)
+{
+	(void)state;
+	every_call_fails_once(&virtio, FAULTS_WRITE);
+}
+
+static void virtio_the_loop_fails(void **state)
+{
+	(void)state;
+	every_call_fails_once(&virtio, FAULTS_LOOP);
+}
+
+static void virtio_locks_and_connections_fail(void **state)
+{
+	(void)state;
+	every_call_fails_once(&virtio, FAULTS_CONTROL);
 }
 
 int main(void)
@@ -208,6 +349,13 @@ int main(void)
 		cmocka_unit_test(writing_fails),
 		cmocka_unit_test(the_loop_fails),
 		cmocka_unit_test(elf_files_fail),
+		cmocka_unit_test(virtio_no_memory),
+		cmocka_unit_test(virtio_no_descriptors),
+		cmocka_unit_test(virtio_no_threads),
+		cmocka_unit_test(virtio_reading_fails),
+		cmocka_unit_test(virtio_writing_fails),
+		cmocka_unit_test(virtio_the_loop_fails),
+		cmocka_unit_test(virtio_locks_and_connections_fail),
 	};
 
 	return cmocka_run_group_tests_name("every call to the host fails once", tests, NULL, NULL);

@@ -730,6 +730,74 @@ static void more_pieces_than_the_host_takes_are_moved_in_part(void **state)
 	close(fd);
 }
 
+static void a_long_transfer_is_moved_in_part(void **state)
+{
+	static char bytes[3 * MIB];
+	struct looptest *t = *state;
+	int fd = temp_file(sizeof(bytes));
+	struct request reqs[2] = {
+		{ .io = { .op = LOOP_OP_READ, .fd = fd } },
+		{ .io = { .op = LOOP_OP_WRITE, .fd = fd } },
+	};
+
+	set_vec(&reqs[0], bytes, sizeof(bytes));
+	/* of several pieces those that fit */
+	set_vec(&reqs[1], bytes, sizeof(bytes));
+	reqs[1].iov[0].iov_len = 1000;
+	reqs[1].iov[1] = (struct iovec){ bytes, 2000 };
+	reqs[1].iov[2] = (struct iovec){ bytes, sizeof(bytes) - 3000 };
+	reqs[1].io.vec.n = 3;
+	start(&reqs[0]);
+	start(&reqs[1]);
+	t->left = 2;
+	run(t);
+	assert_int_equal(reqs[0].io.res, MIB);
+	assert_int_equal(reqs[1].io.res, 3000);
+	assert_ptr_equal(reqs[0].io.vec.iov, reqs[0].iov);
+	close(fd);
+}
+
+#define N_LONG 40
+
+static struct request long_reqs[N_LONG];
+static struct loop_work between;
+static unsigned int n_long_ended, n_ended_before;
+
+static void on_between(struct loop_work *work)
+{
+	(void)work;
+	n_ended_before = n_long_ended;
+}
+
+static void long_ended(struct request *req)
+{
+	(void)req;
+	if (!n_long_ended++)
+		loop_post(current->loop, &between);
+}
+
+static void long_transfers_let_others_have_their_turn(void **state)
+{
+	static char bytes[MIB];
+	struct looptest *t = *state;
+	int fd = temp_file(sizeof(bytes));
+
+	memset(long_reqs, 0, sizeof(long_reqs));
+	between = (struct loop_work){ .fn = on_between };
+	n_long_ended = n_ended_before = 0;
+	for (unsigned int i = 0; i < N_LONG; i++) {
+		long_reqs[i].io = (struct loop_io){ .op = LOOP_OP_READ, .fd = fd };
+		long_reqs[i].then = long_ended;
+		set_vec(&long_reqs[i], bytes, sizeof(bytes));
+		start(&long_reqs[i]);
+	}
+	t->left = N_LONG;
+	run(t);
+	assert_int_equal(n_long_ended, N_LONG);
+	assert_in_range(n_ended_before, 1, 32);
+	close(fd);
+}
+
 static void a_refused_request_ends_with_what_it_was_refused_with(void **state)
 {
 	struct looptest *t = *state;
@@ -1169,6 +1237,8 @@ int main(void)
 		ON_ALL(requests_may_be_started_when_others_end),
 		ON_ALL(what_the_host_refuses_is_the_result),
 		ON_ALL(more_pieces_than_the_host_takes_are_moved_in_part),
+		ON_ALL(a_long_transfer_is_moved_in_part),
+		ON_ALL(long_transfers_let_others_have_their_turn),
 		ON_ALL(a_refused_request_ends_with_what_it_was_refused_with),
 		ON_ALL(thousands_of_requests_at_once_all_end_with_their_own_bytes),
 		ON(uring, requests_wait_for_room_in_the_ring_when_it_cannot_be_emptied),

@@ -145,9 +145,7 @@ static void setup(struct bench *b)
 	*b = (struct bench){ 0 };
 	assert_int_equal(gmem_add(&b->gm, 0, LOW_SIZE, NULL), 0);
 	assert_int_equal(gmem_add(&b->gm, TOP_GPA, TOP_SIZE, NULL), 0);
-	b->vh = (struct vhost){
-		.fd = 7, .features = UINT64_MAX, .gmem = &b->gm, .ioctl = fake_ioctl
-	};
+	b->vh = (struct vhost){ .fd = 7, .tap = TAP, .features = UINT64_MAX, .ioctl = fake_ioctl };
 	b->rings[0] = (struct vhost_ring){ .size = 256,
 					   .desc = 0x1000,
 					   .avail = 0x2000,
@@ -167,7 +165,7 @@ static void setup(struct bench *b)
 
 static int start(struct bench *b)
 {
-	return vhost_net_start(&b->vh, UINT64_MAX, b->rings, TAP);
+	return vhost_net_start(&b->vh, &b->gm, UINT64_MAX, b->rings);
 }
 
 static u64 host_of(const struct bench *b, unsigned int region, u64 off)
@@ -215,21 +213,22 @@ static void kernel_is_told_of_memory_and_rings_before_they_run(void **state)
 
 static void rings_come_back_where_the_kernel_left_them_and_start_again(void **state)
 {
-	u16 next[VHOST_NET_RINGS];
 	struct bench b;
 
 	(void)state;
 	setup(&b);
+	assert_int_equal(vhost_net_stop(&b.vh, VHOST_NET_RX), 0); /* has never run */
+	assert_int_equal(k.n_calls, 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(start(&b), 0);
 		k.rings[0].base = 17;
 		k.rings[1].base = 3;
-		vhost_net_stop(&b.vh, next);
+		assert_int_equal(vhost_net_stop(&b.vh, VHOST_NET_RX), 17);
+		assert_int_equal(k.rings[0].tap, -1);
+		assert_int_equal(k.rings[1].tap, TAP); /* each by itself */
+		assert_int_equal(vhost_net_stop(&b.vh, VHOST_NET_TX), 3);
 		check_idle();
-		assert_int_equal(next[0], 17);
-		assert_int_equal(next[1], 3);
-		vhost_net_stop(&b.vh, next); /* once more does no harm */
-		assert_int_equal(next[0], 17);
+		assert_int_equal(vhost_net_stop(&b.vh, VHOST_NET_RX), 17); /* does no harm */
 	}
 	gmem_fini(&b.gm);
 }
@@ -261,7 +260,7 @@ static void feature_that_the_kernel_lacks_leaves_the_rings_here(void **state)
 	check_idle();
 	/* one that does not concern the rings may lack, and so may what the driver did not take */
 	b.vh.features = BIT(32);
-	assert_int_equal(vhost_net_start(&b.vh, BIT(32) | BIT(0) | BIT(11), b.rings, TAP), 0);
+	assert_int_equal(vhost_net_start(&b.vh, &b.gm, BIT(32) | BIT(0) | BIT(11), b.rings), 0);
 	assert_int_equal(k.features, BIT(32));
 	gmem_fini(&b.gm);
 }
@@ -326,12 +325,11 @@ static void host_without_vhost_net_says_so(void **state)
 {
 	struct lkvm_error err = { 0 };
 	struct vhost vh = VHOST_CLOSED;
-	struct gmem gm = { 0 };
 	int ret;
 
 	(void)state;
 	vhost_net_close(&vh);
-	ret = vhost_net_open(&vh, &gm, &err);
+	ret = vhost_net_open(&vh, TAP, &err);
 	if (!ret) { /* it is there: then it says what it can */
 		assert_true(vh.features & BIT(32));
 		vhost_net_close(&vh);

@@ -1260,8 +1260,8 @@ static void each_failure_of_the_host_while_it_is_made_is_an_error(void **state)
 			break;
 		assert_string_not_equal(err.msg, "");
 	}
-	/* The device, its instance, its queues, and a doorbell for each of them. */
-	assert_int_equal(nth, 1 + 3 + 3);
+	/* The device, its instance, its queues; for each of them its requests and a doorbell. */
+	assert_int_equal(nth, 1 + 3 + 3 * 2);
 	rig_fini(&r);
 }
 

@@ -904,13 +904,13 @@ static void whoever_takes_bus_mastering_away_waits_for_requests_under_way(void *
 	teardown(&b);
 }
 
-static void a_console_without_bus_mastering_only_listens_no_more(void **state)
+static void last_words_are_taken_without_bus_mastering(void **state)
 {
 	struct virtio_class cls = vfake_class;
 	struct board b;
 
 	(void)state;
-	cls.id = VIRTIO_ID_CONSOLE;
+	cls.last_words = BIT(1);
 	setup_bridge(&b);
 	plug(&b, &cls, &(struct vfake_cfg){ .out = &b.fake, .n_queues = N_QUEUES, .size = 64 });
 	pcid_command(&b.v.pci, PCID_MEMORY | PCID_MASTER);
@@ -1030,7 +1030,7 @@ int main(void)
 		cmocka_unit_test(driver_ok_without_bus_mastering_breaks_the_device),
 		cmocka_unit_test(losing_bus_mastering_resets_the_device),
 		cmocka_unit_test(whoever_takes_bus_mastering_away_waits_for_requests_under_way),
-		cmocka_unit_test(a_console_without_bus_mastering_only_listens_no_more),
+		cmocka_unit_test(last_words_are_taken_without_bus_mastering),
 		cmocka_unit_test(a_device_that_cannot_be_made_leaves_nothing),
 		cmocka_unit_test(entropy_arrives_over_pci),
 	};

@@ -35,10 +35,8 @@ struct vfake_cfg {
 };
 
 struct vfake_req {
+	struct virtio_req req;
 	struct dev_io io;
-	struct virtio_queue *q;
-	struct vq_chain chain;
-	bool busy;
 };
 
 struct vfake {
@@ -46,8 +44,8 @@ struct vfake {
 	enum vfake_mode mode;
 	int fd;
 	struct vq_chain chain;
-	struct vfake_req reqs[VFAKE_MAX_REQS];
 
+	unsigned int n_busy; /* requests at the host */
 	unsigned int n_activate, n_kick, n_reset, n_served, n_io_ended;
 	unsigned int *n_fini;  /* NULL: nobody counts */
 	u8 log[VFAKE_MAX_LOG]; /* the queue of each request served */
@@ -85,32 +83,24 @@ static inline void vfake_io_ended(struct dev *dev, struct dev_io *io)
 {
 	struct vfake_req *r = container_of(io, struct vfake_req, io);
 	struct vfake *f = vfake_of(virtio_of(dev));
+	struct virtio_queue *q = r->req.q;
 
-	r->busy = false;
+	f->n_busy--;
 	f->n_io_ended++;
-	vq_push(&r->q->vq, &r->chain, io->io.res > 0 ? (u32)io->io.res : 0);
-	virtio_publish(r->q);
-	virtio_run(r->q);
-}
-
-static inline struct vfake_req *vfake_free(struct vfake *f)
-{
-	for (unsigned int i = 0; i < VFAKE_MAX_REQS; i++) {
-		if (!f->reqs[i].busy)
-			return &f->reqs[i];
-	}
-	return NULL;
+	virtio_done(&r->req, (u32)io->moved);
+	virtio_run(q);
 }
 
 static inline void vfake_start(struct vfake *f, struct virtio_queue *q)
 {
-	struct vfake_req *r;
+	struct virtio_req *req;
 
-	while ((r = vfake_free(f)) && virtio_next(q, &r->chain)) {
-		r->q = q;
-		r->busy = true;
+	while (f->n_busy < VFAKE_MAX_REQS && (req = virtio_request(q))) {
+		struct vfake_req *r = container_of(req, struct vfake_req, req);
+
+		f->n_busy++;
 		r->io = (struct dev_io){
-			.io = { .op = LOOP_OP_READ, .fd = f->fd, .vec = r->chain.in },
+			.io = { .op = LOOP_OP_READ, .fd = f->fd, .vec = req->chain.in },
 			.fn = vfake_io_ended,
 		};
 		dev_io_start(f->v.dev, &r->io);
@@ -190,6 +180,7 @@ static const struct virtio_class vfake_class = {
 	.name = "virtio-fake",
 	.id = VFAKE_ID,
 	.size = sizeof(struct vfake),
+	.req_size = sizeof(struct vfake_req),
 	.init = vfake_init,
 	.fini = vfake_fini,
 	.activate = vfake_activate,
