@@ -76,27 +76,32 @@ static int start(struct net_lend *l, int err_fd)
 	return vhost_net_start(l->vh, v->dev->env->gmem, v->accepted, rings);
 }
 
-bool net_lend_start(struct net_lend *l, int err_fd)
+/* What the kernel has moved on cannot be served here from its beginning. */
+static void refuse(struct net_lend *l, int ret)
 {
-	struct virtio *v;
+	struct virtio *v = l->rings[VHOST_NET_RX].q->v;
+
+	l->refused = true;
+	log_warn(v->dev->env->log, "%s: vhost-net does not start: %s", v->dev->name,
+		 err_text(-ret));
+	if (l->rings[VHOST_NET_RX].q->lent)
+		virtio_break(v, "the host cannot go on with its queues");
+}
+
+void net_lend_start(struct net_lend *l, int err_fd)
+{
 	int ret;
 
-	if (l->running || !l->vh || l->refused)
-		return l->running;
+	if (!l->vh || l->running || l->refused)
+		return;
 	if (!can_lend(l)) {
 		l->refused = true;
-		return false;
+		return;
 	}
-	v = l->rings[VHOST_NET_RX].q->v;
 	ret = start(l, err_fd);
 	if (ret) {
-		log_warn(v->dev->env->log, "%s: vhost-net does not start: %s", v->dev->name,
-			 err_text(-ret));
-		/* What the kernel has moved on cannot be served here from its beginning. */
-		if (l->rings[VHOST_NET_RX].q->lent)
-			virtio_break(v, "the host cannot go on with its queues");
-		l->refused = true;
-		return false;
+		refuse(l, ret);
+		return;
 	}
 	l->running = true;
 	for (unsigned int i = 0; i < VHOST_NET_RINGS; i++) {
@@ -104,7 +109,6 @@ bool net_lend_start(struct net_lend *l, int err_fd)
 		/* What was made available before was notified here, or is not to be (3.1.1). */
 		dev_doorbell_signal(&l->rings[i].q->bell);
 	}
-	return true;
 }
 
 void net_lend_stop(struct net_lend *l)

@@ -35,12 +35,13 @@ int net_lend_init(struct net_lend *l, struct vhost *vh, struct virtio_queue *rx,
 void net_lend_fini(struct net_lend *l); /* accepts a zeroed struct */
 
 /*
- * Loop thread, with DRIVER_OK, and before anything was popped since. @err_fd is signalled
- * when the driver broke the rules. False: the rings are to be served here, until the next reset.
+ * Loop thread, with DRIVER_OK. Before anything was popped since, the kernel gets the rings, or
+ * they are to be served here until the next reset; later, it goes on with those it had. @err_fd
+ * is signalled when the driver broke the rules.
  */
-bool net_lend_start(struct net_lend *l, int err_fd);
+void net_lend_start(struct net_lend *l, int err_fd);
 
-/* Nobody serves the rings then. net_lend_start() goes on with them. */
+/* Nobody serves the rings then, until net_lend_start(). */
 void net_lend_stop(struct net_lend *l);
 
 /* The driver takes one of the queues away, or wants its interrupt elsewhere. */

@@ -164,6 +164,7 @@ fetch()
 all()
 {
 	compare x86.h "$1" "$2" x86_64-linux-gnu linux/kvm.h asm/kvm.h linux/kvm_para.h
+	compare vhost.h "$1" "$2" x86_64-linux-gnu linux/vhost.h
 }
 
 # how the compiler is told to report each error, at the line that caused it

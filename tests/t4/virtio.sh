@@ -16,5 +16,5 @@ gcc -static -O1 -o "$files/kexec" tests/bed/guest/kexec.c
 tests/bed/initramfs -s '. /virtio.guest' -f tests/t4/virtio.guest:/virtio.guest \
 	-f "$files/kexec:/bin/kexec" -m virtio_pci -m virtio_mmio -m virtio_blk -m virtio_net \
 	-m virtio_console -m virtio-rng -m af_packet "$files/virtio-initrd"
-exec tests/t4/in-bed -M 1536 -m 'tun' -m 'vhost_net' -m af_packet -f "$(kernel_dir)/vmlinuz:vmlinuz" \
+exec tests/t4/in-bed -t 1200 -M 1536 -m 'tun' -m 'vhost_net' -m af_packet -f "$(kernel_dir)/vmlinuz:vmlinuz" \
 	-f "$files/virtio-initrd:initrd" -- sh tests/t4/virtio.inside "$@"

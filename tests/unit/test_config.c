@@ -173,6 +173,12 @@ static void a_network_card_has_values_that_can_be(void **state)
 	memset(net->socket, 'x', sizeof(net->socket));
 	assert_refused("socket= 107");
 	net->socket[0] = 0;
+	net->vhost = 3;
+	assert_refused("vhost=3 is unknown");
+	net->vhost = (enum lkvm_vhost) - 1;
+	assert_refused("vhost=-1 is unknown");
+	net->vhost = LKVM_VHOST_ON;
+	assert_good();
 	net->mode = 4;
 	assert_refused("mode 4 is unknown");
 	net->mode = (enum lkvm_net_mode) - 1;
