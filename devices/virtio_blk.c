@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include "devices/classes.h"
 #include "devices/virtio.h"
