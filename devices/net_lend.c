@@ -42,6 +42,7 @@ void net_lend_fini(struct net_lend *l)
 }
 
 /*
+ * What this says is the same all the time from DRIVER_OK to reset, but that a queue may go.
  * Without MRG_RXBUF the header still has num_buffers, which is 1 then (5.1.6.4.1); not all
  * kernels write it.
  */
@@ -82,8 +83,9 @@ static void refuse(struct net_lend *l, int ret)
 	struct virtio *v = l->rings[VHOST_NET_RX].q->v;
 
 	l->refused = true;
-	log_warn(v->dev->env->log, "%s: vhost-net does not start: %s", v->dev->name,
-		 err_text(-ret));
+	if (ratelimit_ok(&v->limit)) /* a driver can begin again and again */
+		log_warn(v->dev->env->log, "%s: vhost-net does not start: %s", v->dev->name,
+			 err_text(-ret));
 	if (l->rings[VHOST_NET_RX].q->lent)
 		virtio_break(v, "the host cannot go on with its queues");
 }
@@ -92,12 +94,8 @@ void net_lend_start(struct net_lend *l, int err_fd)
 {
 	int ret;
 
-	if (!l->vh || l->running || l->refused)
+	if (!l->vh || l->running || l->refused || !can_lend(l))
 		return;
-	if (!can_lend(l)) {
-		l->refused = true;
-		return;
-	}
 	ret = start(l, err_fd);
 	if (ret) {
 		refuse(l, ret);

@@ -26,7 +26,7 @@ struct net_lend {
 	struct vhost *vh; /* borrowed; NULL: there is none */
 	struct net_lend_ring rings[VHOST_NET_RINGS];
 	bool running;
-	bool refused; /* since DRIVER_OK the rings have been served here */
+	bool refused; /* the kernel did, since the last reset */
 };
 
 /* From init and fini of the class; @rx and @tx do not move any more. */

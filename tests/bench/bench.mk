@@ -6,12 +6,16 @@
 #	make bench-footprint	memory and size of the program
 #	make bench-setup	set-up against the number of vCPUs, on fakekvm
 #	make bench-virtq	a virtqueue per request, without KVM
+#	make bench-devices	what idle virtio devices cost
 #	make bench-boot		in the bed: exec to init against QEMU's microvm
+#	make bench-blk		in the bed: random reads against QEMU
+#	make bench-net		in the bed: a TCP stream through a tap against QEMU
+#	make bench-console	in the bed: bytes per exit of the virtio console and the UART
 #
 #	BENCH_PAIRS=9 BENCH_BED_PAIRS=9 BENCH_KERNEL=bzImage BENCH_EXIT_LOOPS=1500
 
 BENCH_BINS := $(addprefix $(TB)/bench/,bare stopwatch lkvm-trivial setup virtq exits.bin)
-BENCHES := start exits footprint setup virtq boot
+BENCHES := start exits footprint setup virtq devices boot blk net console
 
 $(TB)/bench/bare: $(B)/tests/bench/$(ARCH)/bare.o
 	$(call say,LD,$@)

@@ -29,7 +29,7 @@ entropy() {
 ways entropy --rng
 
 truncate -s 1M "$T/disk"
-for i in $(seq 128); do printf lkvm; done >"$T/sector"
+yes lkvm | tr -d '\n' | head -c 512 >"$T/sector"
 sector=0
 storage() {
 	way=$1
@@ -44,7 +44,7 @@ ways storage -d "$T/disk"
 ways storage --rng -n none -n none -d "$T/disk" --console virtio
 
 guest virtio -p "device=blk transport=pci irq=msix" -d "$T/disk,ro" --timeout 60
-is 'what is read-only does not offer to flush' 1 'out:a feature is not offered'
+is 'what is read-only takes no write' 1 'out:the request has a status: 0x101'
 guest virtio -p "device=rng transport=pci irq=msix" -d "$T/disk" --timeout 60
 is 'a device that was not asked for is not there' 1 'out:there is no PCI device of this type'
 

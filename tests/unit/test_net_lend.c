@@ -332,6 +332,29 @@ static void notifications_are_the_kernels_and_frames_are_left_to_it(void **state
 	card_free(c);
 }
 
+/* The first that the loop hears of the driver is a notification. */
+static void nothing_is_taken_from_a_queue_that_is_lent_just_then(void **state)
+{
+	struct card *c = mmio_card();
+
+	(void)state;
+	fakenet_arrive(&c->f, 0, 60, 'x');
+	assert_true(vmmio_begin(&c->m, FEATURES));
+	devtest_run(&c->t);
+	for (unsigned int i = 0; i < N_QUEUES; i++)
+		assert_true(vmmio_queue(&c->m, i, &c->q[i], RINGS(i), SIZE));
+	for (unsigned int i = 0; i < 2; i++)
+		assert_true(vqd_add(&c->q[i], &(struct vqd_buf){ DATA, 2048, i == 0 }, 1) >= 0);
+	assert_true(vmmio_driver_ok(&c->m));
+	devtest_run(&c->t);
+	assert_int_equal(n_running(), 2);
+	assert_int_equal(c->f.n_recv, 0);
+	assert_int_equal(c->f.n_sent, 0);
+	assert_false(c->f.want[0]);
+	assert_int_equal(vqd_raw_used_flags(&c->q[1]), 0);
+	card_free(c);
+}
+
 static void a_driver_without_merged_buffers_is_served_here(void **state)
 {
 	struct card *c = mmio_card();
@@ -461,15 +484,21 @@ static void a_driver_that_breaks_the_rules_loses_all_until_reset(void **state)
 static void a_queue_that_is_taken_away_is_the_kernels_no_more(void **state)
 {
 	struct card *c = mmio_card();
+	int call;
 
 	(void)state;
 	mmio_drive(c, FEATURES);
 	devtest_run(&c->t);
+	call = rings[0][1].call;
+	vmmio_ack(&c->m);
 	vmmio_write(&c->m, VMMIO_QUEUE_SEL, 1);
 	vmmio_write(&c->m, VMMIO_QUEUE_READY, 0);
 	assert_int_equal(rings[0][1].tap, -1);
 	assert_int_equal(rings[0][0].tap, TAP(0));
 	assert_int_equal(vmmio_read(&c->m, VMMIO_QUEUE_READY), 0);
+	signal_fd(call); /* late */
+	devtest_run(&c->t);
+	assert_int_equal(vmmio_ack(&c->m), 0);
 	set_pairs(c, 2); /* nor does it come back */
 	assert_int_equal(rings[0][1].tap, -1);
 	assert_int_equal(n_running(), 3);
@@ -594,6 +623,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_driver_that_starts_has_its_queues_served_by_the_kernel),
 		cmocka_unit_test(notifications_are_the_kernels_and_frames_are_left_to_it),
+		cmocka_unit_test(nothing_is_taken_from_a_queue_that_is_lent_just_then),
 		cmocka_unit_test(a_driver_without_merged_buffers_is_served_here),
 		cmocka_unit_test(a_kernel_that_refuses_leaves_the_queues_here_until_reset),
 		cmocka_unit_test(pairs_go_to_the_kernel_and_back_as_the_driver_wants_them),

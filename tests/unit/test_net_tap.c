@@ -3,7 +3,7 @@
  * card on one side and a packet socket on the other.
  *
  * Does not prove that a bridge or a router gets along with such frames, that checksums which
- * are left to the other side are right there, or anything about vhost-net.
+ * are left to the other side are right there, or that vhost-net moves frames (check-bed does).
  */
 #include "tests/unit/nettest.h"
 
@@ -527,6 +527,35 @@ static void check_refused(const char *name, unsigned int queues, const char *say
 		fail_msg("kind %d, \"%s\" where \"%s\" was expected", err.kind, err.msg, says);
 }
 
+/* What the host has decides, unless the user does. */
+static void vhost_net_is_used_where_it_is_and_wanted(void **state)
+{
+	bool there = !access("/dev/vhost-net", R_OK | W_OK);
+
+	(void)state;
+	for (enum lkvm_vhost want = LKVM_VHOST_AUTO; want <= LKVM_VHOST_OFF; want++) {
+		struct lkvm_net cfg = tap_cfg("", 2);
+		struct nettest *n;
+
+		cfg.vhost = want;
+		if (want == LKVM_VHOST_ON && !there) {
+			struct lkvm_error err = nettest_refused(&cfg);
+
+			assert_int_equal(err.kind, LKVM_ERR_UNSUPPORTED);
+			assert_non_null(strstr(err.msg, "vhost=on: cannot open /dev/vhost-net"));
+			continue;
+		}
+		n = calloc(1, sizeof(*n));
+		assert_non_null(n);
+		nettest_open(n, &cfg);
+		for (unsigned int i = 0; i < 2; i++)
+			assert_int_equal(n->net->ops->vhost(n->net, i) != NULL,
+					 there && want != LKVM_VHOST_OFF);
+		tap_done(n);
+	}
+	assert_int_equal(if_nametoindex("lkvm0"), 0);
+}
+
 static void interface_that_cannot_be_is_one_clear_line(void **state)
 {
 	struct nettest *n;
@@ -656,6 +685,7 @@ int main(void)
 		cmocka_unit_test(interface_made_for_many_queues_serves_one),
 		cmocka_unit_test(interface_that_is_deleted_takes_the_link_along),
 		cmocka_unit_test(interface_that_goes_down_loses_frames_and_comes_back),
+		cmocka_unit_test(vhost_net_is_used_where_it_is_and_wanted),
 		cmocka_unit_test(interface_that_cannot_be_is_one_clear_line),
 		cmocka_unit_test(no_permission_is_one_clear_line),
 		cmocka_unit_test(own_interface_needs_no_privileges),

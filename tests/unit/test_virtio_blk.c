@@ -937,6 +937,14 @@ static void without_flush_a_write_is_done_when_it_is_stable(void **state)
 		devtest_run(&b->t);
 		assert_int_equal(ended(b, head, 1), i ? S_IOERR : S_OK);
 	}
+	/* nothing to flush after a write that failed */
+	b->n_io = 0;
+	head = add(b, 0, 0, T_OUT, 0, 512);
+	kick(b, 0);
+	end_held(b, 0);
+	devtest_run(&b->t);
+	assert_int_equal(ended(b, head, 1), S_IOERR);
+	assert_int_equal(b->n_io, 1);
 	b->hold = hold_flushes;
 	check_works(b);
 	teardown(b);
@@ -1147,13 +1155,15 @@ static void a_reset_waits_for_what_is_under_way(void **state)
 	assert_false(atomic_load(&b->t.dev->throttled));
 	assert_false(devtest_irq(&b->t));
 	assert_true(no_used(b));
+	/* what was cut short is nobody's trouble, what the host could not do is */
+	assert_int_equal(b->t.n_msgs, 1);
 	b->hold = NULL;
 	drive(b);
 	check_works(b);
 	teardown(b);
 }
 
-static void resets_under_load_lose_no_request_of_the_pool(void **state)
+static void resets_under_load_lose_no_request_and_give_none_out_twice(void **state)
 {
 	struct bench *b = setup();
 
@@ -1161,12 +1171,18 @@ static void resets_under_load_lose_no_request_of_the_pool(void **state)
 	b->size = 256;
 	plug(b);
 	for (int round = 0; round < 5; round++) {
+		unsigned int n = round ? 256 : 10;
+
 		b->hold = hold_all;
 		b->n_io = 0;
-		for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int i = 0; i < n; i++)
 			add(b, 0, i, T_FLUSH, 0, 0);
 		kick(b, 0);
-		assert_int_equal(b->n_held, 256);
+		assert_int_equal(b->n_held, n);
+		for (unsigned int i = 0; i < n; i++) {
+			for (unsigned int k = 0; k < i; k++)
+				assert_ptr_not_equal(b->held[i], b->held[k]);
+		}
 		vmmio_write(&b->m, VMMIO_STATUS, 0);
 		while (b->n_held)
 			end_held(b, 0);
@@ -1251,7 +1267,7 @@ int main(void)
 		cmocka_unit_test(each_queue_gets_its_own_requests_back),
 		cmocka_unit_test(a_queue_that_breaks_leaves_the_others_requests_to_end),
 		cmocka_unit_test(a_reset_waits_for_what_is_under_way),
-		cmocka_unit_test(resets_under_load_lose_no_request_of_the_pool),
+		cmocka_unit_test(resets_under_load_lose_no_request_and_give_none_out_twice),
 		cmocka_unit_test(a_machine_that_is_going_starts_nothing_more),
 		cmocka_unit_test(it_goes_with_requests_done_and_not_shown),
 	};

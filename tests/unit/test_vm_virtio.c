@@ -572,6 +572,51 @@ static void all_of_them_work_over_mmio(void **state)
 	all_of_them_work(steps, ARRAY_SIZE(steps), &all, LKVM_VIRTIO_MMIO);
 }
 
+/* A tap that the VM makes, where that is possible. Its name is no other test's. */
+static bool add_tap(struct lkvm_net *net)
+{
+	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);
+	bool possible;
+
+	t->cfg.n_nets = 1;
+	t->cfg.nets[0].mode = LKVM_NET_TAP;
+	snprintf(t->cfg.nets[0].ifname, LKVM_IFNAME_MAX, "lkvmt%d", getpid() % 100000);
+	possible = !vm_create_on(fakekvm_backend(t->fk), &t->cfg, &t->vm, &t->err);
+	if (possible)
+		*net = t->cfg.nets[0];
+	else
+		print_message("# without a tap: %s\n", t->err.msg);
+	vmtest_free(t);
+	return possible;
+}
+
+static bool has_interface(const struct lkvm_net *net)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s", net->ifname);
+	return !access(path, F_OK);
+}
+
+static void a_tap_goes_with_its_machine(void **state)
+{
+	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);
+	struct vmv_host h;
+
+	(void)state;
+	vmv_open(&h, &t->cfg);
+	if (add_tap(&t->cfg.nets[0])) {
+		assert_false(has_interface(&t->cfg.nets[0]));
+		vmtest_start(t);
+		assert_true(has_interface(&t->cfg.nets[0]));
+		lkvm_vm_destroy(t->vm);
+		t->vm = NULL;
+		assert_false(has_interface(&t->cfg.nets[0]));
+	}
+	vmtest_free(t);
+	vmv_close(&h);
+}
+
 /* Everything of the host that was opened before something else failed is given back at once. */
 static void a_create_that_fails_gives_everything_back(void **state)
 {
@@ -579,10 +624,12 @@ static void a_create_that_fails_gives_everything_back(void **state)
 	struct vmtest *t = vmtest_new(&fakekvm_x86_intel);
 	unsigned int n_fds;
 	struct vmv_host h;
+	bool tap;
 	int fd;
 
 	(void)state;
 	vmv_open(&h, &t->cfg);
+	tap = add_tap(&t->cfg.nets[0]);
 	t->cfg.n_nets = 3;
 	t->cfg.nets[2].mode = LKVM_NET_UNIX;
 	/* bound, and not listening */
@@ -596,6 +643,7 @@ static void a_create_that_fails_gives_everything_back(void **state)
 	assert_int_equal(t->err.kind, LKVM_ERR_INPUT);
 	assert_non_null(strstr(t->err.msg, nobody.sun_path));
 	assert_int_equal(count_fds(), n_fds);
+	assert_false(tap && has_interface(&t->cfg.nets[0]));
 	assert_false(is_locked(h.images[0]) || is_locked(h.images[1]));
 	close(fd);
 	unlink(nobody.sun_path);
@@ -899,6 +947,7 @@ int main(void)
 		TEST(a_reset_takes_the_doorbell_away),
 		TEST(all_of_them_work_over_pci),
 		TEST(all_of_them_work_over_mmio),
+		TEST(a_tap_goes_with_its_machine),
 		TEST(a_create_that_fails_gives_everything_back),
 		TEST(two_machines_do_not_share_a_writable_image),
 		TEST(a_restart_keeps_images_open_and_locked),

@@ -70,14 +70,29 @@ struct frame;
 
 static volatile u32 n_irqs;
 
+/*
+ * Whether the interrupt is the device's, which lets go of its line by this: the ISR byte by being
+ * read, InterruptStatus by InterruptACK. A line may be shared, and a KVM that emulates may
+ * deliver a level once more.
+ */
+static bool is_ours(void)
+{
+	u32 cause;
+
+	if (by_msix)
+		return true;
+	if (!over_mmio)
+		return mmio_read8(isr);
+	cause = mmio_read32(common + 0x60);
+	mmio_write32(common + 0x64, cause);
+	return cause;
+}
+
 static __attribute__((interrupt)) void on_irq(struct frame *f)
 {
 	(void)f;
-	if (over_mmio) /* InterruptStatus to InterruptACK; the ISR byte lets go by being read */
-		mmio_write32(common + 0x64, mmio_read32(common + 0x60));
-	else if (!by_msix)
-		mmio_read8(isr);
-	n_irqs++;
+	if (is_ours())
+		n_irqs++;
 	mmio_write32(X86_LAPIC_BASE + APIC_EOI, 0);
 }
 
