@@ -38,7 +38,8 @@ done
 nothing_left() {
 	interfaces | cmp -s - "$T/interfaces" || why="${why}an interface stayed; "
 	! listening "$PORT" || why="${why}port $PORT is still listened on; "
-	! grep -q 'is open$\|is mapped$' "$T/log" || why="${why}$(grep -m1 'is open$\|is mapped$' "$T/log"); "
+	leak=$(grep -m 1 'is open$\|is mapped$' "$T/log")
+	[ -z "$leak" ] || why="$why$leak; "
 	"$LKVM" run -k "$K" -d "$T/good" >"$T/again" 2>&1 || why="${why}$(cat "$T/again"); "
 }
 
@@ -143,7 +144,7 @@ nobody -n tap
 if ! [ -c /dev/net/tun ]; then
 	is '126: this host has no taps' 126 'err:--network mode=tap: this host has no /dev/net/tun'
 elif [ -n "$(find /dev/net/tun -perm -0006)" ]; then
-	refused 'a tap without CAP_NET_ADMIN' 'needs CAP_NET_ADMIN: root can make one with ip tuntap'
+	refused 'a tap without CAP_NET_ADMIN' 'needs CAP_NET_ADMIN: root can make one'
 else
 	refused 'a tap without permission' 'mode=tap: no permission to open /dev/net/tun'
 fi

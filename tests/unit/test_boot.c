@@ -472,7 +472,7 @@ static void elf_is_entered_by_pvh_where_it_can(void **state)
 	assert_int_equal(guest_u64(bed, modules + 8), 10000);
 	assert_guest_bytes(bed, 4 * MIB - 3 * 4096, "initrd\0", 7);
 	memmap = guest_u64(bed, X86_PVH_INFO_GPA + SI_MEMMAP);
-	assert_int_equal(guest_u32(bed, X86_PVH_INFO_GPA + SI_MEMMAP_ENTRIES), 5);
+	assert_int_equal(guest_u32(bed, X86_PVH_INFO_GPA + SI_MEMMAP_ENTRIES), 6);
 	assert_int_equal(guest_u64(bed, memmap), 0);
 	assert_int_equal(guest_u64(bed, memmap + 8), X86_EBDA_GPA);
 	assert_int_equal(guest_u32(bed, memmap + 16), E820_RAM);

@@ -136,9 +136,14 @@ static void assert_before(const char *a, const char *b)
 
 /* ---- places -------------------------------------------------------------------------------- */
 
-#define LOOK(slot)	    FAKE_LOAD(VMV_SLOT_CFG(slot, 0), 4), FAKE_LOAD(VMV_SLOT_CFG(slot, 0x10), 4)
-#define LOOK_BY_PORTS(slot) FAKE_OUT(0xcf8, 4, 0x80000000 | (slot) << 11), FAKE_IN(0xcfc, 4)
-#define LOOK_MMIO(n)	    FAKE_LOAD(VMV_MMIO(n), 4), FAKE_LOAD(VMV_MMIO(n) + 8, 4)
+/* clang-format off */
+#define LOOK(slot) \
+	FAKE_LOAD(VMV_SLOT_CFG(slot, 0), 4), FAKE_LOAD(VMV_SLOT_CFG(slot, 0x10), 4)
+#define LOOK_BY_PORTS(slot) \
+	FAKE_OUT(0xcf8, 4, 0x80000000 | (slot) << 11), FAKE_IN(0xcfc, 4)
+#define LOOK_MMIO(n) \
+	FAKE_LOAD(VMV_MMIO(n), 4), FAKE_LOAD(VMV_MMIO(n) + 8, 4)
+/* clang-format on */
 
 /* Virtio device types in the order of their places. */
 static const u32 types[VMV_N] = { 2, 2, 1, 1, 3, 4 };
@@ -816,11 +821,11 @@ static void keep_busy(struct fakekvm *fk, unsigned int vcpu, void *ctx)
 	b->rounds++;
 }
 
-#define BUSY(b)                                                                                \
-	{                                                                                      \
-		VMV_PCI_BEGIN(0, VMV_CAP, 0), VMV_PCI_QUEUE(0, 0, VMV_RING(0)), VMV_PCI_OK(0), \
-			FAKE_CALL(keep_busy, b), VMV_PCI_KICK(0, 0), FAKE_REPEAT(BUSY_LOOP, 0) \
-	}
+/* clang-format off */
+#define BUSY(b) { \
+	VMV_PCI_BEGIN(0, VMV_CAP, 0), VMV_PCI_QUEUE(0, 0, VMV_RING(0)), VMV_PCI_OK(0), \
+	FAKE_CALL(keep_busy, b), VMV_PCI_KICK(0, 0), FAKE_REPEAT(BUSY_LOOP, 0) }
+/* clang-format on */
 #define BUSY_LOOP 26 /* the step of keep_busy */
 
 static void wait_for_rounds(struct busy *b, unsigned int more)
@@ -907,26 +912,48 @@ static void a_busy_machine_can_be_stopped_at_any_moment(void **state)
 	}
 }
 
+/* The other processor's guest: lets two rounds go by, and resets the machine under the third. */
+struct resetter {
+	struct busy *busy;
+	unsigned int n_boots;
+	struct fake_step *end;
+};
+
+static void wait_for_two(struct fakekvm *fk, unsigned int vcpu, void *ctx)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	struct resetter *r = ctx;
+	unsigned int want = r->busy->rounds + 2;
+
+	(void)fk;
+	(void)vcpu;
+	for (unsigned int i = 0; i < VMV_AWAIT_MS && r->busy->rounds < want && !vmv_kicked(); i++)
+		nanosleep(&ms, NULL);
+	if (++r->n_boots == BOOTS)
+		*r->end = (struct fake_step)POWER_OFF;
+}
+
 static void a_busy_machine_can_be_restarted(void **state)
 {
 	static struct busy busy;
 	static const struct fake_step steps[] = BUSY(&busy);
-	/* The second processor resets the machine under the first one's requests. */
-	static const struct fake_step resets[] = { FAKE_DELAY(5), FAKE_OUT(PM_RESET, 1, 1) };
+	struct resetter resetter = { .busy = &busy };
+	struct fake_step resets[] = { FAKE_CALL(wait_for_two, &resetter),
+				      FAKE_OUT(PM_RESET, 1, 1) };
 	struct vmtest *t = vmtest_new(&fakekvm_x86_amd);
 	struct vmv_host h;
 
 	(void)state;
 	busy = (struct busy){ .req = VMV_BLK_WRITE(0) };
 	busy.req.chains = VMV_RING_SIZE / 3;
+	resetter.end = &resets[1];
 	vmv_open(&h, &t->cfg);
 	t->cfg.n_vcpus = 2;
 	t->cfg.on_reboot = LKVM_ON_REBOOT_RESTART;
-	t->cfg.timeout_ns = 200 * NSEC_PER_MSEC;
 	vmtest_script(t, 1, resets);
-	vmtest_run(t, steps, LKVM_CAUSE_TIMEOUT, 124);
-	assert_true(t->res.n_boots >= 2);
-	assert_true(busy.rounds >= 2);
+	vmtest_run(t, steps, LKVM_CAUSE_POWEROFF, 0);
+	assert_int_equal(t->res.n_boots, BOOTS);
+	assert_true(busy.rounds >= 2 * BOOTS);
 	end_busy(t, &h);
 }
 

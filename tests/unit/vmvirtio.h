@@ -272,10 +272,14 @@ static inline void vmv_close(struct vmv_host *h)
 
 /* ---- what to ask the devices for ---------------------------------------------------------- */
 
+/* clang-format off */
 static const u8 vmv_sector_7[16 + 512] = {
 	[0] = 1, /* VIRTIO_BLK_T_OUT */
-	[8] = 7, [16] = 'l', 'k', 'v', 'm', [527] = 0x5a,
+	[8] = 7,
+	[16] = 'l', 'k', 'v', 'm',
+	[527] = 0x5a,
 };
+/* clang-format on */
 
 #define VMV_BLK_WRITE(ring_no)                                           \
 	{                                                                \
@@ -288,12 +292,14 @@ static const u8 vmv_sector_7[16 + 512] = {
 	}
 
 /* Who has 10.0.2.2: asked of the user network's gateway, behind the header of 12 zeroes. */
+/* clang-format off */
 static const u8 vmv_arp[12 + 42] = {
-	[12] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,  'L', 'K', 'V', 'M', 1, 8, 6, /* Ethernet */
-	[26] = 0,    1,	   8,	 0,    6,    4,	   0,  1,			    /* request */
-	[34] = 2,    'L',  'K',	 'V',  'M',  1,	   10, 0,   2,	 15,		    /* sender */
-	[50] = 10,   0,	   2,	 2,						    /* target */
+	[12] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 'L', 'K', 'V', 'M', 1, 8, 6,
+	[26] = 0, 1, 8, 0, 6, 4, 0, 1, /* a request */
+	[34] = 2, 'L', 'K', 'V', 'M', 1, 10, 0, 2, 15, /* from */
+	[50] = 10, 0, 2, 2, /* about */
 };
+/* clang-format on */
 
 #define VMV_NET_SEND(ring_no)                                                                    \
 	{                                                                                        \
