@@ -336,6 +336,18 @@ ssize_t gmem_vec_readv(const struct gmem_vec *vec, int fd)
 	return n < 0 ? -errno : n;
 }
 
+ssize_t gmem_vec_recv(const struct gmem_vec *vec, int fd)
+{
+	struct iovec iov[IOV_MAX];
+	u8 excess;
+
+	if (vec->n >= IOV_MAX)
+		return -EMSGSIZE;
+	memcpy(iov, vec->iov, vec->n * sizeof(*iov));
+	iov[vec->n] = (struct iovec){ &excess, sizeof(excess) };
+	return gmem_vec_readv(&(struct gmem_vec){ .iov = iov, .n = vec->n + 1 }, fd);
+}
+
 ssize_t gmem_vec_writev(const struct gmem_vec *vec, int fd)
 {
 	ssize_t n;

@@ -29,7 +29,7 @@ struct kvm;
 struct gmem_region {
 	u64 gpa;
 	u64 size;   /* bytes */
-	void *host; /* gmem.c only */
+	void *host; /* gmem.c and gmem_vhost.c only */
 };
 
 struct gmem {
@@ -77,7 +77,7 @@ int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len);
  * (the base is aligned as gmem_view_init() was asked to), little endian.
  */
 struct gmem_view {
-	u8 *host; /* this header and gmem.c only */
+	u8 *host; /* this header, gmem.c and gmem_vhost.c only */
 	u32 len;
 };
 
@@ -173,6 +173,12 @@ bool gmem_vec_split(struct gmem_vec *vec, size_t len, struct gmem_vec *tail);
  * IOV_MAX pieces are used. Bytes moved, or -errno; never interrupted.
  */
 ssize_t gmem_vec_readv(const struct gmem_vec *vec, int fd);
+
+/*
+ * gmem_vec_readv() of one message, which the kernel cuts silently: more than vec->len says that it
+ * was longer. At most IOV_MAX - 1 pieces, else -EMSGSIZE and nothing is read.
+ */
+ssize_t gmem_vec_recv(const struct gmem_vec *vec, int fd);
 ssize_t gmem_vec_writev(const struct gmem_vec *vec, int fd);
 
 #endif

@@ -32,12 +32,6 @@
 #define TUN_F_USO6 0x40
 #endif
 
-/* Virtio 1.2 section 5.1.6: where the header says how a frame is segmented; 0 is "not". */
-#define HDR_GSO_TYPE 1
-
-/* What Ethernet adds to the MTU: addresses and type, and a VLAN tag. */
-#define ETH_OVERHEAD (14 + 4)
-
 struct tap_queue {
 	struct tap *tap;
 	struct loop_fd lfd; /* lfd.fd -1: not open */
@@ -49,8 +43,7 @@ struct tap_queue {
 struct tap {
 	struct net net;
 	char name[IFNAMSIZ];
-	bool created;	  /* by us: no TUNSETIFF before ours */
-	unsigned int mtu; /* when opened */
+	bool created; /* by us: no TUNSETIFF before ours */
 	struct tap_queue queues[NET_MAX_PAIRS];
 };
 
@@ -92,30 +85,16 @@ static int tap_send(struct net *net, unsigned int pair, const struct gmem_vec *f
 	return n == -EINVAL ? -EINVAL : 0;
 }
 
-/*
- * The kernel cuts a frame that is too long for its reader without a word. One that fills all of
- * @room is whole only if none that the interface lets through could be longer.
- */
-static bool tap_maybe_cut(const struct tap *tap, const struct gmem_vec *room)
-{
-	u8 gso = 0;
-
-	gmem_vec_read(room, HDR_GSO_TYPE, &gso, sizeof(gso));
-	return gso || room->len < (size_t)NET_HDR_LEN + tap->mtu + ETH_OVERHEAD;
-}
-
 static ssize_t tap_recv(struct net *net, unsigned int pair, struct gmem_vec *room)
 {
 	struct tap *tap = tap_of(net);
-	ssize_t n = gmem_vec_readv(room, tap->queues[pair].lfd.fd);
+	ssize_t n = gmem_vec_recv(room, tap->queues[pair].lfd.fd);
 
 	if (n == -EINVAL || n == -EFAULT) /* no room for the header; the frame is gone */
 		return -EMSGSIZE;
 	if (n < NET_HDR_LEN + NET_MIN_FRAME)
 		return -EAGAIN;
-	if ((size_t)n == room->len && tap_maybe_cut(tap, room))
-		return -EMSGSIZE;
-	return n;
+	return (size_t)n > room->len ? -EMSGSIZE : n;
 }
 
 static void tap_want_recv(struct net *net, unsigned int pair, bool on)
@@ -395,9 +374,6 @@ static int setup_interface(struct tap *tap, unsigned int mtu, struct lkvm_error 
 		ifr.ifr_mtu = (int)mtu;
 		code = ioctl(ctl, SIOCSIFMTU, &ifr) ? errno : 0;
 	}
-	if (!code)
-		code = ioctl(ctl, SIOCGIFMTU, &ifr) ? errno : 0;
-	tap->mtu = code ? 0 : (unsigned int)ifr.ifr_mtu;
 	if (!code)
 		code = ioctl(ctl, SIOCGIFFLAGS, &ifr) ? errno : 0;
 	if (!code && tap->created) {
