@@ -1,6 +1,6 @@
 /*
- * classes.h - every device class there is. To add a device: write its file, name
- * its class here, and give it a line in the board of each machine that has one.
+ * classes.h - every device class there is, and what each wants to know (docs/design.md, "How to add
+ * a device").
  */
 #ifndef LKVM_DEVICES_CLASSES_H
 #define LKVM_DEVICES_CLASSES_H
@@ -44,14 +44,17 @@ struct virtio_cfg {
 	const struct virtio_class *cls;
 	const void *cfg; /* the class's own */
 
-	/* virtio_pci_class */
+	/* Where it is, machine_add_virtio_*() fill it in. virtio_pci_class: */
 	struct pci_bus *bus;
 	unsigned int slot;
 
-	/* virtio_mmio_class: where its registers are, for doorbells; NULL: it has none */
+	/* virtio_mmio_class: the bus and address of its registers, for doorbells; NULL: it has none
+	 */
 	struct bus *mmio;
 	u64 base;
 };
+
+#define VIRTIO_MMIO_LEN 0x200 /* bytes of registers */
 
 struct virtio_blk_cfg {
 	const struct disk *disk; /* borrowed */

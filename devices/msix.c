@@ -28,6 +28,7 @@ int msix_init(struct msix *x, struct irq_chip *chip, unsigned int n, u32 devid,
 		return err_host(err, ENOMEM, "MSI-X table of %u vectors", n);
 	x->log = log;
 	for (x->n = 0; !ret && x->n < n; x->n++) {
+		x->entries[x->n].control = CONTROL_MASK;
 		x->entries[x->n].msi.devid = devid;
 		ret = irq_msi_init(&x->entries[x->n].msi, chip, err);
 		if (ret)
@@ -35,8 +36,6 @@ int msix_init(struct msix *x, struct irq_chip *chip, unsigned int n, u32 devid,
 	}
 	if (ret)
 		msix_fini(x);
-	else
-		msix_reset(x);
 	return ret;
 }
 
@@ -153,14 +152,4 @@ void msix_send(struct msix *x, unsigned int vector)
 {
 	if (vector < x->n)
 		irq_msi_send(&x->entries[vector].msi);
-}
-
-void msix_reset(struct msix *x)
-{
-	msix_control(x, false, false);
-	for (unsigned int i = 0; i < x->n; i++) {
-		x->entries[i].addr = 0;
-		x->entries[i].data = 0;
-		x->entries[i].control = CONTROL_MASK;
-	}
 }

@@ -33,8 +33,9 @@ struct msix {
 };
 
 /*
- * Of a zeroed struct. -ENOMEM, -EMFILE, ... with a message; -EOPNOTSUPP without where @chip is
- * NULL or has no messages. @devid: the requester id (bus, slot and function).
+ * Of a zeroed struct: all entries are masked. -ENOMEM, -EMFILE, ... with a message; -EOPNOTSUPP
+ * without where @chip is NULL or has no messages. @devid: the requester id (bus, slot and
+ * function).
  */
 int msix_init(struct msix *x, struct irq_chip *chip, unsigned int n, u32 devid,
 	      const struct log *log, struct lkvm_error *err);
@@ -50,8 +51,5 @@ u64 msix_pba_read(struct msix *x, u32 off, unsigned int size);
 
 /* Send vector @vector, or leave it pending; no such vector: nothing. */
 void msix_send(struct msix *x, unsigned int vector);
-
-/* All masked and bound to nothing, as after reset. */
-void msix_reset(struct msix *x);
 
 #endif

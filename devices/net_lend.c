@@ -46,13 +46,11 @@ void net_lend_fini(struct net_lend *l)
  * Without MRG_RXBUF the header still has num_buffers, which is 1 then (5.1.6.4.1); not all
  * kernels write it.
  */
-#define F_MRG_RXBUF 15
-
 static bool can_lend(const struct net_lend *l)
 {
 	const struct virtio_queue *rx = l->rings[VHOST_NET_RX].q, *tx = l->rings[VHOST_NET_TX].q;
 
-	return virtio_has(rx->v, F_MRG_RXBUF) && rx->vq.enabled && tx->vq.enabled;
+	return virtio_has(rx->v, VIRTIO_NET_F_MRG_RXBUF) && rx->vq.enabled && tx->vq.enabled;
 }
 
 static int start(struct net_lend *l, int err_fd)

@@ -15,6 +15,9 @@
 #include "devices/virtio.h"
 #include "vmm/vhost.h"
 
+/* Section 5.1.3. Without it, nothing is lent. */
+#define VIRTIO_NET_F_MRG_RXBUF 15
+
 struct net_lend_ring {
 	struct virtio_queue *q;
 	struct dev_doorbell call;

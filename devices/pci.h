@@ -22,7 +22,7 @@
 /* Tags of a function's accesses: a BAR's is its index. */
 #define PCI_TAG_CONFIG 0x100
 
-/* 32-bit memory windows that BARs may be decoded in, and the interrupt lines of INTx. */
+/* Functions by slot, and the 32-bit memory window that their BARs are decoded in. */
 struct pci_bus {
 	struct bus *mmio;
 	const struct gmem *gmem; /* BARs never cover RAM */

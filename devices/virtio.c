@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What every device here can do, whatever its type. */
@@ -98,7 +99,7 @@ void virtio_done(struct virtio_req *r, u32 written)
 {
 	struct virtio *v = r->q->v;
 
-	vq_push(&r->q->vq, &r->chain, written);
+	vq_push(&r->q->vq, &r->chain.used, written);
 	put_req(r);
 	/* Long past: due once the loop has gone through what happened, before it waits again. */
 	if (!v->show.timer.deadline)
@@ -164,12 +165,16 @@ static void config_interrupt(struct virtio *v)
 /* Section 2.1.2: a driver that is there is told that the device is not. */
 void virtio_break(struct virtio *v, const char *why)
 {
+	char what[80];
+
 	if (v->resetting || (v->status & VIRTIO_S_NEEDS_RESET))
 		return;
 	v->n_broken++;
 	v->status |= VIRTIO_S_NEEDS_RESET;
 	v->dev->no_io = true;
-	complain(v, LKVM_LOG_WARNING, "broken by its driver until it is reset", why);
+	snprintf(what, sizeof(what), "broken by its driver until it is reset, %llu so far",
+		 (unsigned long long)v->n_broken);
+	complain(v, LKVM_LOG_WARNING, what, why);
 	if (v->status & VIRTIO_S_DRIVER_OK)
 		config_interrupt(v);
 }
@@ -408,7 +413,8 @@ int virtio_add_queues(struct virtio *v, unsigned int n, u16 max_size, struct lkv
 {
 	struct virtio_queue *queues;
 
-	if (n > VIRTIO_MAX_QUEUES - v->n_queues || max_size > VQ_MAX_SIZE)
+	if (n > VIRTIO_MAX_QUEUES - v->n_queues || max_size > VQ_MAX_SIZE ||
+	    max_size & (max_size - 1))
 		return err_host(err, EINVAL, "device %s: %u more queues of %u entries",
 				v->dev->name, n, max_size);
 	queues = realloc(v->queues, (v->n_queues + n) * sizeof(*queues));

@@ -48,6 +48,7 @@ struct virtio_queue;
 struct virtio_class {
 	const char *name; /* "virtio-blk" */
 	u32 id;		  /* VIRTIO_ID_* */
+	u32 pci_class;	  /* what PCI calls it: 0xBBSSII, see struct pci_ids; 0: it fits none */
 	size_t size;
 
 	/* Of its requests, each of which starts with a struct virtio_req; 0: it keeps none. */
@@ -69,7 +70,10 @@ struct virtio_class {
 	/* Release what init took; called when it failed, too. Context of dev_class.fini. */
 	void (*fini)(struct virtio *v);
 
-	/* DRIVER_OK was set: v->accepted and the queues are final until reset. A vCPU's thread. */
+	/*
+	 * DRIVER_OK was set: v->accepted and the queues are final until reset, but that a driver
+	 * may take one back (MMIO). A vCPU's thread.
+	 */
 	void (*activate)(struct virtio *v);
 
 	/*
@@ -191,8 +195,8 @@ struct virtio {
 /* ---- for classes ---------------------------------------------------------------------- */
 
 /*
- * From init: @n queues of @max_size entries. More may follow in another call, which moves those
- * there are, so their addresses are taken after the last. -ENOMEM.
+ * From init: @n queues of @max_size entries, see struct virtio_queue. More may follow in another
+ * call, which moves those there are, so their addresses are taken after the last. -ENOMEM.
  */
 int virtio_add_queues(struct virtio *v, unsigned int n, u16 max_size, struct lkvm_error *err);
 
@@ -210,7 +214,7 @@ bool virtio_live(const struct virtio *v);
  *	static void x_kick(struct virtio *v, struct virtio_queue *q)
  *	{
  *		while (room() && virtio_next(q, &chain))
- *			vq_push(&q->vq, &chain, serve(&chain));
+ *			vq_push(&q->vq, &chain.used, serve(&chain));
  *	}
  *
  * True: @chain is a request. False: there is none and the driver was asked to notify of the next

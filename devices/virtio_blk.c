@@ -272,6 +272,7 @@ static int blk_init(struct virtio *v, const void *arg, struct lkvm_error *err)
 const struct virtio_class virtio_blk_class = {
 	.name = "virtio-blk",
 	.id = VIRTIO_ID_BLOCK,
+	.pci_class = 0x018000, /* mass storage, other */
 	.size = sizeof(struct virtio_blk),
 	.req_size = sizeof(struct blk_req),
 	.init = blk_init,

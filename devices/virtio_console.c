@@ -57,9 +57,10 @@ enum {
 struct port {
 	struct console *con; /* NULL: there is no such port */
 	char name[LKVM_PORT_NAME_MAX];
-	bool open;  /* the driver takes input */
-	u8 pending; /* BIT(event): messages for the driver, the lowest first */
-	u64 n_sent; /* bytes taken of the chain at the head of the transmit queue */
+	bool open;    /* the driver takes input */
+	u8 pending;   /* BIT(event): messages for the driver, the lowest first */
+	u64 n_sent;   /* bytes taken of the chain at the head of the transmit queue */
+	bool blocked; /* the transmit queue waits for the console; else only its driver moves it */
 };
 
 struct virtio_console {
@@ -113,13 +114,15 @@ static void transmit(struct virtio_console *vc, struct virtio_queue *q, struct p
 {
 	size_t budget = TX_KICK_MAX;
 
+	port->blocked = false;
 	while (virtio_next(q, &vc->chain)) {
 		if (send_chain(port, &vc->chain, &budget, false)) {
-			vq_push(&q->vq, &vc->chain, 0);
+			vq_push(&q->vq, &vc->chain.used, 0);
 			continue;
 		}
 		/* The console tells when there is room (port_ready). */
 		vq_unpop(&q->vq, 1);
+		port->blocked = budget;
 		if (!budget)
 			dev_doorbell_signal(&q->bell);
 		return;
@@ -139,7 +142,7 @@ static void receive(struct virtio_console *vc, struct virtio_queue *q, struct po
 			return;
 		}
 		gmem_vec_write(in, 0, buf, n);
-		vq_push(&q->vq, &vc->chain, (u32)n);
+		vq_push(&q->vq, &vc->chain.used, (u32)n);
 	}
 }
 
@@ -175,6 +178,7 @@ static void leave(struct virtio_console *vc, bool last)
 		vc->ports[i].open = false;
 		vc->ports[i].pending = 0;
 		vc->ports[i].n_sent = 0;
+		vc->ports[i].blocked = false;
 	}
 }
 
@@ -235,7 +239,7 @@ static void control_tx(struct virtio_console *vc, struct virtio_queue *q)
 				  "%s: ignored event %u of port %u, a message of %zu bytes",
 				  vc->v.dev->name, get_le16(msg + 4), get_le32(msg),
 				  vc->chain.out.len);
-		vq_push(&q->vq, &vc->chain, 0);
+		vq_push(&q->vq, &vc->chain.used, 0);
 	}
 }
 
@@ -280,7 +284,7 @@ static void control_rx(struct virtio_console *vc, struct virtio_queue *q)
 		/* A buffer that is too small gets what fits: the driver's own loss. */
 		len = min_u64(len, vc->chain.in.len);
 		gmem_vec_write(&vc->chain.in, 0, msg, len);
-		vq_push(&q->vq, &vc->chain, (u32)len);
+		vq_push(&q->vq, &vc->chain.used, (u32)len);
 	}
 }
 
@@ -315,7 +319,9 @@ static void port_ready(struct dev *dev, void *con)
 			if (console_room(con))
 				dev_throttle(dev, false);
 		}
-		virtio_run(tx_queue(vc, i));
+		/* Not unasked: with bus mastering off the rings may be another kernel's memory. */
+		if (vc->ports[i].blocked)
+			virtio_run(tx_queue(vc, i));
 		virtio_run(rx_queue(vc, i));
 	}
 }
@@ -364,6 +370,9 @@ static void vc_reset(struct virtio *v)
 	leave(to_vc(v), false);
 }
 
+_Static_assert(2 * (1 + LKVM_MAX_PORTS) + 2 <= VIRTIO_MAX_QUEUES,
+	       "queues of port 0, of the other ports, and for control");
+
 static int vc_init(struct virtio *v, const void *cfg, struct lkvm_error *err)
 {
 	const struct virtio_console_cfg *c = cfg;
@@ -410,6 +419,7 @@ static void vc_fini(struct virtio *v)
 const struct virtio_class virtio_console_class = {
 	.name = "virtio-console",
 	.id = VIRTIO_ID_CONSOLE,
+	.pci_class = 0x078000, /* communication, other */
 	.size = sizeof(struct virtio_console),
 	.last_words = 0xaaaaaaaaaaaaaaaa, /* the transmitq of each port */
 	.init = vc_init,

@@ -1,6 +1,6 @@
 /*
- * virtio_mmio.c - virtio over MMIO: 0x200 bytes of registers and one interrupt line (virtio
- * 1.2 section 4.2, version 2; there is no legacy interface).
+ * virtio_mmio.c - virtio over MMIO: VIRTIO_MMIO_LEN bytes of registers and one interrupt line
+ * (virtio 1.2 section 4.2, version 2; there is no legacy interface).
  *
  * Registers are 32 bits wide and aligned; only the configuration space behind them takes other
  * accesses (4.2.2.2). Anything else reads all ones and is dropped. What only can be written reads

@@ -36,7 +36,6 @@
 #define F_HOST_TSO4	      11
 #define F_HOST_TSO6	      12
 #define F_HOST_ECN	      13
-#define F_MRG_RXBUF	      15
 #define F_STATUS	      16
 #define F_CTRL_VQ	      17
 #define F_MQ		      22
@@ -77,12 +76,6 @@
 /* How long a driver that owes room for the largest frame is waited for. */
 #define RX_PATIENCE_NS (10 * NSEC_PER_MSEC)
 
-/* A chain that was popped and has not been used yet: what vq_push() needs of it. */
-struct held {
-	u16 head;
-	u32 len; /* bytes of room */
-};
-
 /*
  * A pair of queues. A chain is held only while less than VQ_MAX_SEGS pieces are; it has that many
  * at most and one at least. So there are never more than VQ_MAX_SEGS chains and twice as many
@@ -96,7 +89,7 @@ struct pair {
 
 	struct gmem_vec room; /* of all that is held, in iov[] */
 	u16 first_held, n_held;
-	struct held held[VQ_MAX_SEGS]; /* a ring */
+	struct vq_used held[VQ_MAX_SEGS]; /* a ring: popped and not used yet */
 	struct iovec iov[2 * VQ_MAX_SEGS];
 
 	struct net_lend lend;
@@ -319,7 +312,7 @@ static void transmit(struct virtio_net *n, unsigned int i, struct virtio_queue *
 			p->blocked = true;
 			return;
 		}
-		vq_push(&q->vq, &n->chain, 0);
+		vq_push(&q->vq, &n->chain.used, 0);
 	}
 }
 
@@ -345,14 +338,13 @@ static void hold(struct virtio_net *n, struct pair *p)
 	gmem_vec_split(&n->chain.in, 0, &tail);
 	p->room.n += tail.n;
 	p->room.len += tail.len;
-	p->held[(p->first_held + p->n_held++) % VQ_MAX_SEGS] =
-		(struct held){ .head = n->chain.head, .len = n->chain.in_len };
+	p->held[(p->first_held + p->n_held++) % VQ_MAX_SEGS] = n->chain.used;
 }
 
 /* Room for any frame, or all that will ever fit beside what is there. */
 static bool roomy(const struct virtio_net *n, const struct pair *p)
 {
-	if (!virtio_has(&n->v, F_MRG_RXBUF))
+	if (!virtio_has(&n->v, VIRTIO_NET_F_MRG_RXBUF))
 		return p->n_held > 0;
 	return p->room.len >= n->need || p->room.n >= VQ_MAX_SEGS;
 }
@@ -387,25 +379,23 @@ static bool make_room(struct virtio_net *n, struct pair *p, struct virtio_queue 
 }
 
 /* @len bytes of a frame are in the room: the chains that they reach into are the driver's. */
-static void hand_over(struct virtio_net *n, struct pair *p, struct virtio_queue *q, size_t len)
+static void hand_over(struct pair *p, struct virtio_queue *q, size_t len)
 {
 	u16 n_buffers = 0;
 	size_t used = 0;
 	u8 le[2];
 
 	while (used < len)
-		used += p->held[(p->first_held + n_buffers++) % VQ_MAX_SEGS].len;
+		used += p->held[(p->first_held + n_buffers++) % VQ_MAX_SEGS].in_len;
 	put_le16(le, n_buffers);
 	gmem_vec_write(&p->room, HDR_NUM_BUFFERS, le, sizeof(le));
 	gmem_vec_drop(&p->room, used);
 	p->n_held -= n_buffers;
 	while (n_buffers--) {
-		const struct held *h = &p->held[p->first_held];
-		u32 written = (u32)min_u64(h->len, len);
+		const struct vq_used *held = &p->held[p->first_held];
+		u32 written = (u32)min_u64(held->in_len, len);
 
-		n->chain.head = h->head;
-		n->chain.in_len = h->len;
-		vq_push(&q->vq, &n->chain, written);
+		vq_push(&q->vq, held, written);
 		len -= written;
 		p->first_held = (u16)((p->first_held + 1) % VQ_MAX_SEGS);
 	}
@@ -431,7 +421,7 @@ static bool recv_frame(struct virtio_net *n, unsigned int i, struct virtio_queue
 		want_recv(n, i, true);
 		return false;
 	}
-	hand_over(n, p, q, (size_t)len);
+	hand_over(p, q, (size_t)len);
 	return true;
 }
 
@@ -536,7 +526,7 @@ static void control(struct virtio_net *n, struct virtio_queue *q)
 		/* Nothing is done that cannot be answered. */
 		if (n->chain.in.len && run_command(n, &n->chain.out))
 			ack = CTRL_ACK_OK;
-		vq_push(&q->vq, &n->chain, gmem_vec_write(&n->chain.in, 0, &ack, 1));
+		vq_push(&q->vq, &n->chain.used, gmem_vec_write(&n->chain.in, 0, &ack, 1));
 	}
 }
 
@@ -639,7 +629,7 @@ static void net_rewire(struct virtio *v, struct virtio_queue *q)
 static u64 features_of(const struct virtio_net *n)
 {
 	u64 offloads = n->net ? coherent(n->net->offloads) : 0;
-	u64 features = BIT(F_MAC) | BIT(F_STATUS) | BIT(F_MRG_RXBUF) | BIT(F_CTRL_VQ) |
+	u64 features = BIT(F_MAC) | BIT(F_STATUS) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(F_CTRL_VQ) |
 		       BIT(F_CTRL_MAC_ADDR) | offered_features(offloads);
 
 	if (n->mtu)
@@ -714,6 +704,7 @@ static void net_fini(struct virtio *v)
 const struct virtio_class virtio_net_class = {
 	.name = "virtio-net",
 	.id = VIRTIO_ID_NET,
+	.pci_class = 0x020000, /* network, Ethernet */
 	.size = sizeof(struct virtio_net),
 	.init = net_init,
 	.fini = net_fini,

@@ -27,6 +27,7 @@
 #define VENDOR	    0x1af4
 #define DEVICE_BASE 0x1040 /* plus the virtio device type */
 #define REVISION    1
+#define CLASS_OTHER 0xff0000 /* fits no class of the list */
 
 /* The BAR: page n is structure n. */
 enum { PAGE_COMMON, PAGE_ISR, PAGE_DEVICE, PAGE_NOTIFY, PAGE_MSIX_TABLE, PAGE_MSIX_PBA };
@@ -502,19 +503,6 @@ static void pci_idle(struct dev *dev)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static u32 class_code(u32 type)
-{
-	static const u32 codes[] = {
-		[VIRTIO_ID_NET] = 0x020000,	/* network, Ethernet */
-		[VIRTIO_ID_BLOCK] = 0x018000,	/* mass storage, other */
-		[VIRTIO_ID_CONSOLE] = 0x078000, /* communication, other */
-	};
-
-	if (type < ARRAY_SIZE(codes) && codes[type])
-		return codes[type];
-	return 0xff0000; /* fits no class */
-}
-
 /* @len 0: the window, which is not a place. */
 static u8 add_cap(struct pci_func *f, u8 type, u32 page, u32 len, const u32 *extra)
 {
@@ -530,20 +518,25 @@ static u8 add_cap(struct pci_func *f, u8 type, u32 page, u32 len, const u32 *ext
 	return pci_add_cap(f, CAP_ID_VENDOR, cap + 2, cap_len - 2);
 }
 
-/* That they fit is known when this is built. */
-static void add_caps(struct virtio_pci *p)
+static int add_caps(struct virtio_pci *p, struct lkvm_error *err)
 {
 	const struct virtio *v = p->base.v;
 	struct pci_func *f = &p->func;
+	bool ok;
 
-	add_cap(f, CFG_COMMON, PAGE_COMMON, COMMON_LEN, NULL);
-	add_cap(f, CFG_NOTIFY, PAGE_NOTIFY, v->n_queues * NOTIFY_STEP, &(u32){ NOTIFY_STEP });
-	add_cap(f, CFG_ISR, PAGE_ISR, 1, NULL);
-	if (v->config_len)
-		add_cap(f, CFG_DEVICE, PAGE_DEVICE, v->config_len, NULL);
-	p->window = add_cap(f, CFG_PCI, 0, 0, &(u32){ 0 });
+	ok = add_cap(f, CFG_COMMON, PAGE_COMMON, COMMON_LEN, NULL) &&
+	     add_cap(f, CFG_NOTIFY, PAGE_NOTIFY, v->n_queues * NOTIFY_STEP,
+		     &(u32){ NOTIFY_STEP }) &&
+	     add_cap(f, CFG_ISR, PAGE_ISR, 1, NULL);
+	if (ok && v->config_len)
+		ok = add_cap(f, CFG_DEVICE, PAGE_DEVICE, v->config_len, NULL);
+	if (ok)
+		p->window = add_cap(f, CFG_PCI, 0, 0, &(u32){ 0 });
+	if (!p->window)
+		return err_host(err, ENOSPC, "%s: PCI capabilities", f->dev->name);
 	f->writable[p->window + CAP_BAR] = 0xff;
 	memset(f->writable + p->window + CAP_OFFSET, 0xff, CAP_MAX - CAP_OFFSET);
+	return 0;
 }
 
 static int add_msix(struct virtio_pci *p, struct lkvm_error *err)
@@ -568,7 +561,7 @@ static int pci_init(struct dev *dev, const void *arg, struct lkvm_error *err)
 		.subsystem_vendor = VENDOR,
 		.subsystem = device,
 		.revision = REVISION,
-		.class_code = class_code(cfg->cls->id),
+		.class_code = cfg->cls->pci_class ? cfg->cls->pci_class : CLASS_OTHER,
 	};
 	int ret;
 
@@ -582,8 +575,8 @@ static int pci_init(struct dev *dev, const void *arg, struct lkvm_error *err)
 	ret = virtio_create(&p->base.v, cfg->cls, dev, &pci_transport, cfg->cfg, err);
 	if (ret)
 		return ret;
-	add_caps(p);
-	return add_msix(p, err);
+	ret = add_caps(p, err);
+	return ret ? ret : add_msix(p, err);
 }
 
 /* BARs first: their doorbells are the queues'. */

@@ -44,7 +44,7 @@ static void rng_kick(struct virtio *v, struct virtio_queue *q)
 			return;
 		}
 		gmem_vec_write(&rng->chain.in, 0, bytes, (size_t)n);
-		vq_push(&q->vq, &rng->chain, (u32)n);
+		vq_push(&q->vq, &rng->chain.used, (u32)n);
 	}
 }
 

@@ -227,8 +227,7 @@ int vq_pop(struct virtq *vq, struct vq_chain *chain)
 	ret = walk(vq, chain, head);
 	if (ret)
 		return ret;
-	chain->head = head;
-	chain->in_len = (u32)chain->in.len;
+	chain->used = (struct vq_used){ head, (u32)chain->in.len };
 	vq->next_avail++;
 	return 1;
 }
@@ -240,25 +239,17 @@ void vq_unpop(struct virtq *vq, unsigned int n)
 	vq->next_avail -= (u16)min_u64(n, popped);
 }
 
-u16 vq_backlog(struct virtq *vq)
-{
-	u16 n = gmem_view_get16(&vq->avail, RING_IDX) - vq->next_avail;
-
-	/* Nonsense is for vq_pop() to find: until then there is something to pop. */
-	return vq->broken ? 0 : (u16)min_u64(n, vq->size);
-}
-
 /* ---- requests done: to the used ring ------------------------------------------------------ */
 
-void vq_push(struct virtq *vq, const struct vq_chain *chain, u32 written)
+void vq_push(struct virtq *vq, const struct vq_used *used, u32 written)
 {
 	u32 off = RING_ENTRY + USED_SIZE * (vq->next_used & (vq->size - 1u));
 
 	/* More than was popped: a chain of before the queue was enabled, if not a bug. */
 	if (vq->broken || vq->next_used == vq->next_avail)
 		return;
-	gmem_view_put32(&vq->used, off, chain->head);
-	gmem_view_put32(&vq->used, off + 4, (u32)min_u64(written, chain->in_len));
+	gmem_view_put32(&vq->used, off, used->head);
+	gmem_view_put32(&vq->used, off + 4, (u32)min_u64(written, used->in_len));
 	vq->next_used++;
 }
 
@@ -291,12 +282,9 @@ bool vq_arm(struct virtq *vq)
 {
 	if (vq->broken)
 		return false;
-	/*
-	 * 2.7.10.2: at the first entry that vq_pop() has not seen rather than not given, so that
-	 * a device which gave requests back is told of more.
-	 */
+	/* 2.7.10.2 */
 	if (vq->event_idx)
-		gmem_view_put16(&vq->used, avail_event_off(vq), vq->seen_avail);
+		gmem_view_put16(&vq->used, avail_event_off(vq), vq->next_avail);
 	else
 		gmem_view_put16(&vq->used, RING_FLAGS, 0);
 	/*

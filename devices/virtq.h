@@ -7,7 +7,7 @@
  *
  *	while (vq_pop(vq, &chain) > 0) {
  *		... gmem_vec_read(&chain.out, ...); gmem_vec_write(&chain.in, ...);
- *		vq_push(vq, &chain, written);
+ *		vq_push(vq, &chain.used, written);
  *	}
  *	if (vq_publish(vq))
  *		tell the driver
@@ -41,6 +41,12 @@ struct virtq {
 	u16 seen_avail;	    /* the driver's index when it was last read */
 };
 
+/* What the used ring will say of a request (2.7.8): outlives the chain it came with. */
+struct vq_used {
+	u16 head;   /* virtq.c's; of several requests at a time, if the driver is hostile */
+	u32 in_len; /* bytes of the in stream when it was popped */
+};
+
 /*
  * One request, of at least one byte. The streams may be consumed in place (gmem_vec_drop,
  * gmem_vec_split). A hostile driver can offer the same memory in several requests at a time.
@@ -48,8 +54,7 @@ struct virtq {
 struct vq_chain {
 	struct gmem_vec out; /* device-readable: what the driver wrote */
 	struct gmem_vec in;  /* device-writable: what it will read */
-	u16 head;	     /* virtq.c; of several requests at a time, if the driver is hostile */
-	u32 in_len;	     /* virtq.c: of @in when it was popped */
+	struct vq_used used; /* for vq_push() */
 	struct iovec iov[VQ_MAX_SEGS];
 };
 
@@ -82,14 +87,11 @@ int vq_pop(struct virtq *vq, struct vq_chain *chain);
  */
 void vq_unpop(struct virtq *vq, unsigned int n);
 
-/* Entries the driver made available and vq_pop() has not taken, up to the queue size; a hint. */
-u16 vq_backlog(struct virtq *vq);
-
 /*
  * The device is done with a request, whose first @written bytes of the in stream it has written
  * (bounded by the stream's length). In any order. Not seen by the driver before vq_publish().
  */
-void vq_push(struct virtq *vq, const struct vq_chain *chain, u32 written);
+void vq_push(struct virtq *vq, const struct vq_used *used, u32 written);
 
 /* Show the driver what was pushed. True: it wants to be told. */
 bool vq_publish(struct virtq *vq);
@@ -98,9 +100,8 @@ bool vq_publish(struct virtq *vq);
  * Ask to be told of the next request, and stop asking (a hint to the driver). vq_arm() returns
  * true when requests are there already, which it may not tell of: go on popping then.
  *
- * "Next" is the first that vq_pop() has not seen: a device that popped all there are, found them
- * not enough and gave them back, may wait for more once it armed and vq_backlog() is
- * still what it gave back.
+ * A device that wants more requests than there are pops all, arms, and may give them back and wait
+ * once that was false; in the other order they are there already.
  */
 bool vq_arm(struct virtq *vq);
 void vq_disarm(struct virtq *vq);

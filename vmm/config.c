@@ -264,8 +264,8 @@ static int check_devices(const struct lkvm_config *cfg, struct lkvm_error *err)
 	if (!ret)
 		ret = check_count("--port", cfg->n_ports, LKVM_MAX_PORTS, err);
 	if (!ret)
-		ret = check_count("virtio devices (--disk, --network, --rng, --console virtio)",
-				  peripherals_count(cfg), LKVM_MAX_VIRTIO, err);
+		ret = check_count("virtio devices in all", peripherals_count(cfg), LKVM_MAX_VIRTIO,
+				  err);
 	for (unsigned int i = 0; !ret && i < cfg->n_disks; i++)
 		ret = check_disk(&cfg->disks[i], err);
 	for (unsigned int i = 0; !ret && i < cfg->n_nets; i++)

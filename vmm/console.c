@@ -463,7 +463,10 @@ static bool out_keep(struct console *con, const u8 *data, size_t len)
 	return filled;
 }
 
-/* Take what fits of @len bytes while less than @limit is buffered; with no host, all of it. */
+/*
+ * Take what fits of @len bytes while less than @limit is buffered, at most what the ring holds;
+ * with no host, all of it.
+ */
 static size_t out_take(struct console *con, const u8 *data, size_t len, size_t limit, bool *full)
 {
 	struct console_stats *st = &con->stats;
@@ -472,6 +475,7 @@ static size_t out_take(struct console *con, const u8 *data, size_t len, size_t l
 	u64 now = clock_coarse_ns();
 
 	pthread_mutex_lock(&con->lock);
+	limit = min_u64(limit, r->size);
 	if (con->out_alive)
 		len = min_u64(len, limit - min_u64(r->len, limit));
 	if (len) {
@@ -518,7 +522,7 @@ bool console_put(struct console *con, u8 byte)
 {
 	bool full;
 
-	if (!out_take(con, &byte, 1, CONSOLE_OUT_SIZE, &full))
+	if (!out_take(con, &byte, 1, SIZE_MAX, &full))
 		console_lose(con, 1);
 	return full;
 }
@@ -556,7 +560,7 @@ size_t console_write_last(struct console *con, const void *data, size_t len)
 
 	if (len > console_room(con) && !con->last_buf)
 		out_grow(con);
-	return out_take(con, data, len, con->out_ring.size, &full);
+	return out_take(con, data, len, SIZE_MAX, &full);
 }
 
 size_t console_read(struct console *con, void *data, size_t len)

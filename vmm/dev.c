@@ -24,7 +24,7 @@ int dev_create(struct dev **out, const struct dev_slot *slot, const struct dev_e
 		return err_host(err, ENOMEM, "device %s", slot->name);
 	dev->cls = slot->cls;
 	dev->env = env;
-	dev->loop = slot->loop ? slot->loop : env->loop;
+	dev->loop = env->loop;
 	dev->irq = (struct irq_line){ .chip = slot->irq_chip, .gsi = slot->gsi };
 	snprintf(dev->name, sizeof(dev->name), "%s", slot->name);
 	pthread_mutex_init(&dev->lock, NULL);

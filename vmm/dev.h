@@ -56,7 +56,7 @@ struct dev_gate {
 struct dev_env {
 	const struct log *log;
 	struct gmem *gmem;
-	struct loop *loop; /* of the devices whose slot names no other */
+	struct loop *loop; /* the one that its devices work on */
 	struct dev_gate *gate;
 	void (*event)(void *ctx, const struct dev *dev, enum dev_event event,
 		      u64 value); /* any thread */
@@ -125,7 +125,6 @@ struct dev_slot {
 	struct dev_range ranges[DEV_MAX_RANGES]; /* up to the first with len 0 */
 	struct irq_chip *irq_chip;		 /* NULL: no interrupt line */
 	u32 gsi;				 /* below IRQ_MAX_GSI */
-	struct loop *loop;			 /* NULL: env->loop */
 	const void *cfg; /* its own configuration; the class says what it points at */
 };
 
@@ -140,7 +139,7 @@ int dev_create(struct dev **dev, const struct dev_slot *slot, const struct dev_e
 /* After the buses it sits on stopped being used; thread as above. NULL is allowed. */
 void dev_destroy(struct dev *dev);
 
-/* Register access with dev->lock taken: called by the bus only. */
+/* Register access with dev->lock taken: called by the bus, and by a bridge for a function. */
 u64 dev_read(struct dev *dev, u32 tag, u64 off, unsigned int size);
 void dev_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val);
 

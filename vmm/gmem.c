@@ -266,21 +266,6 @@ bool gmem_vec_write(const struct gmem_vec *vec, size_t off, const void *buf, siz
 	return true;
 }
 
-bool gmem_vec_zero(const struct gmem_vec *vec, size_t off, size_t len)
-{
-	struct vec_pos pos;
-
-	if (!range_fits(off, len, vec->len))
-		return false;
-	pos = vec_seek(vec, off);
-	for (size_t n; len; len -= n) {
-		u8 *host = vec_next(&pos, len, &n);
-
-		memset(host, 0, n);
-	}
-	return true;
-}
-
 bool gmem_vec_drop(struct gmem_vec *vec, size_t len)
 {
 	struct vec_pos pos;
@@ -324,6 +309,20 @@ bool gmem_vec_split(struct gmem_vec *vec, size_t len, struct gmem_vec *tail)
 	vec->n = n;
 	vec->len = len;
 	return true;
+}
+
+const struct iovec *gmem_vec_head(const struct gmem_vec *vec, size_t max, struct iovec *part,
+				  unsigned int *n)
+{
+	size_t len = 0;
+
+	for (*n = 0; *n < vec->n && *n < IOV_MAX && vec->iov[*n].iov_len <= max - len; ++*n)
+		len += vec->iov[*n].iov_len;
+	if (*n || !vec->n)
+		return vec->iov;
+	*part = (struct iovec){ vec->iov[0].iov_base, max };
+	*n = 1;
+	return part;
 }
 
 ssize_t gmem_vec_readv(const struct gmem_vec *vec, int fd)

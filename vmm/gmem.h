@@ -1,10 +1,10 @@
 /*
  * gmem.h - guest memory (layer 1).
  *
- * Guest-physical RAM as a few regions of host memory. No pointer into it leaves
- * gmem.c: everyone else copies in or copies out through the functions below,
- * which check the whole range before a byte moves. A double fetch of guest data
- * therefore cannot be written down by accident.
+ * Guest-physical RAM as a few regions of host memory. Nobody but gmem.c and gmem_vhost.c, which
+ * tells the kernel's vhost where it lies, has a pointer into it: everyone else copies in or copies
+ * out through the functions below, which check the whole range before a byte moves. A double fetch
+ * of guest data therefore cannot be written down by accident.
  *
  * Regions are RAM and nothing else: e820, loaders and the search for room rely on it. What
  * is mapped for a guest without being RAM (flash) will be a list of its own.
@@ -137,9 +137,9 @@ static inline void gmem_view_read(const struct gmem_view *view, u32 off, void *b
 
 /*
  * Checked pieces of RAM that form one stream of bytes. What they hold the guest may
- * change at any time, so only their bytes may be moved: by the functions here, by
- * loop_io_start(), and by the calls that send and receive. @iov is not to be looked
- * into anywhere else. The array behind it is the caller's.
+ * change at any time, so only their bytes may be moved: by the functions here and by
+ * loop_io_start(). The array behind @iov is the caller's, who may move pieces but not look into
+ * them.
  */
 struct gmem_vec {
 	struct iovec *iov;
@@ -157,7 +157,6 @@ int gmem_vec_add(struct gmem_vec *vec, const struct gmem *gm, u64 gpa, u32 len);
 /* Copy @len bytes at @off of the stream. All or nothing: false when the stream is shorter. */
 bool gmem_vec_read(const struct gmem_vec *vec, size_t off, void *buf, size_t len);
 bool gmem_vec_write(const struct gmem_vec *vec, size_t off, const void *buf, size_t len);
-bool gmem_vec_zero(const struct gmem_vec *vec, size_t off, size_t len);
 
 /* Take @len bytes off the front, in place. False, and nothing done, when there are fewer. */
 bool gmem_vec_drop(struct gmem_vec *vec, size_t len);
@@ -167,6 +166,13 @@ bool gmem_vec_drop(struct gmem_vec *vec, size_t len);
  * @vec->n pieces; NULL: nobody wants it. False, and nothing done, when there are fewer.
  */
 bool gmem_vec_split(struct gmem_vec *vec, size_t len, struct gmem_vec *tail);
+
+/*
+ * The front of the stream for one system call: *@n pieces, IOV_MAX and @max bytes (not 0) at most.
+ * Of a first piece that is larger it is a part, in @part. Valid as long as @vec and @part stay.
+ */
+const struct iovec *gmem_vec_head(const struct gmem_vec *vec, size_t max, struct iovec *part,
+				  unsigned int *n);
 
 /*
  * readv(2) into and writev(2) from the stream, on a descriptor that does not wait. At most

@@ -6,10 +6,11 @@
  * after its creation. It waits in io_uring through liburing, or in epoll where io_uring is
  * forbidden; a manual loop, whose clock and events are driven by a test, has no thread.
  *
- * Any thread: loop_post(), loop_timer_set(), loop_stop(). Loop thread only (or while
- * nobody runs the loop): everything else. A loop runs once. What was removed on
- * the loop's own thread is never called again, so an owner that removes its sources there may
- * free itself afterwards. File requests cannot be removed: loop_io_drain() waits for them.
+ * Any thread: loop_post(), loop_work_cancel(), loop_timer_set(), loop_stop(), loop_now() but of a
+ * manual loop. Loop thread only (or while nobody runs the loop): everything else. A loop runs once.
+ * What was removed on the loop's own thread is never called again, so an owner that removes its
+ * sources there may free itself afterwards. File requests cannot be removed: loop_io_drain() waits
+ * for them.
  */
 #ifndef LKVM_VMM_LOOP_H
 #define LKVM_VMM_LOOP_H
@@ -27,7 +28,7 @@ enum loop_kind {
 	LOOP_MANUAL, /* tests */
 };
 
-/* A descriptor to watch, level-triggered. Zero-initialised, then loop_fd_init(). */
+/* A descriptor to watch, level-triggered unless @edge. Zero-initialised, with @fd and @fn set. */
 struct loop_fd {
 	int fd;
 	u32 events;				      /* POLLIN, POLLOUT; 0 = not watched now */
@@ -68,7 +69,7 @@ enum loop_op {
  * One request on a regular file or block device. The owner fills in the first part and leaves
  * the struct, the descriptor and the memory of @vec alone until @fn was called; the array behind
  * @vec as well. In io_uring it runs beside the loop, in epoll and manual loops within it; either
- * way a long transfer ends in part, lest it hold up all else (LOOP_IO_MAX).
+ * way a long transfer ends in part, lest it hold up all else.
  */
 struct loop_io {
 	enum loop_op op;
@@ -109,10 +110,14 @@ void loop_fd_del(struct loop *loop, struct loop_fd *lfd);
 /* Fire once at @deadline (may be past; 0 = never). Replaces an earlier setting. */
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, u64 deadline);
 
-/* Take @work off the queue if it is there: with loop_timer_set(.., 0), what an owner does before it
- * goes. */
-void loop_work_cancel(struct loop *loop, struct loop_work *work);
+/* Have @work called on the loop thread. What is posted by other work waits for the next round. */
 void loop_post(struct loop *loop, struct loop_work *work);
+
+/*
+ * Take @work off the queue if it is there: with loop_timer_set(.., 0), what an owner does before it
+ * goes. On another thread than the loop's it may be about to be called.
+ */
+void loop_work_cancel(struct loop *loop, struct loop_work *work);
 
 /* Start @io. Cannot fail: what goes wrong is in its result. */
 void loop_io_start(struct loop *loop, struct loop_io *io);

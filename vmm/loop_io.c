@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -83,16 +82,7 @@ void loop_io_start(struct loop *loop, struct loop_io *io)
 
 const struct iovec *loop_io_pieces(struct loop_io *io, unsigned int *n)
 {
-	const struct gmem_vec *vec = &io->vec;
-	size_t len = 0;
-
-	for (*n = 0; *n < vec->n && *n < IOV_MAX && vec->iov[*n].iov_len <= LOOP_IO_MAX - len; ++*n)
-		len += vec->iov[*n].iov_len;
-	if (*n || !vec->n)
-		return vec->iov;
-	io->part = (struct iovec){ vec->iov[0].iov_base, LOOP_IO_MAX };
-	*n = 1;
-	return &io->part;
+	return gmem_vec_head(&io->vec, LOOP_IO_MAX, &io->part, n);
 }
 
 /* One call: bytes moved or 0, or -1 with errno. */

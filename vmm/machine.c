@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "devices/classes.h"
 #include "linux-uapi/kvm.h"
 #include "vmm/arch.h"
 #include "vmm/peripherals.h"
@@ -90,6 +91,43 @@ int machine_add_dev(struct machine *m, const struct dev_slot *slot, struct lkvm_
 	if (!ret)
 		m->n_devs++;
 	return ret;
+}
+
+int machine_add_virtio_pci(struct machine *m, const char *name, struct pci_bus *bus,
+			   unsigned int slot, u32 gsi, const struct virtio_cfg *vcfg,
+			   struct lkvm_error *err)
+{
+	struct virtio_cfg cfg = *vcfg;
+
+	cfg.bus = bus;
+	cfg.slot = slot;
+	return machine_add_dev(m,
+			       &(struct dev_slot){ .cls = &virtio_pci_class,
+						   .name = name,
+						   .irq_chip = &m->irq_chip,
+						   .gsi = gsi,
+						   .cfg = &cfg },
+			       err);
+}
+
+int machine_add_virtio_mmio(struct machine *m, const char *name, u64 base, u32 gsi,
+			    const struct virtio_cfg *vcfg, struct lkvm_error *err)
+{
+	struct virtio_cfg cfg = *vcfg;
+
+	cfg.mmio = &m->mmio;
+	cfg.base = base;
+	return machine_add_dev(m,
+			       &(struct dev_slot){ .cls = &virtio_mmio_class,
+						   .name = name,
+						   .ranges = { { .bus = cfg.mmio,
+								 .base = cfg.base,
+								 .len = VIRTIO_MMIO_LEN,
+								 .sizes = BUS_SIZE_ANY } },
+						   .irq_chip = &m->irq_chip,
+						   .gsi = gsi,
+						   .cfg = &cfg },
+			       err);
 }
 
 static int create_vcpus(struct machine *m, struct lkvm_error *err)

@@ -23,7 +23,9 @@
 #include "vmm/vcpu.h"
 
 struct arch_machine;
+struct pci_bus;
 struct peripherals;
+struct virtio_cfg;
 
 #define MACHINE_MAX_DEVS 64
 
@@ -97,5 +99,15 @@ void machine_end(struct machine *m, enum lkvm_cause cause, u64 value, const char
 
 /* For board.c: create a device and keep it. */
 int machine_add_dev(struct machine *m, const struct dev_slot *slot, struct lkvm_error *err);
+
+/*
+ * The same for a virtio device, of which @vcfg says what it is and the other arguments where: in
+ * @slot of @bus, or with its registers at @base of m->mmio.
+ */
+int machine_add_virtio_pci(struct machine *m, const char *name, struct pci_bus *bus,
+			   unsigned int slot, u32 gsi, const struct virtio_cfg *vcfg,
+			   struct lkvm_error *err);
+int machine_add_virtio_mmio(struct machine *m, const char *name, u64 base, u32 gsi,
+			    const struct virtio_cfg *vcfg, struct lkvm_error *err);
 
 #endif

@@ -24,7 +24,8 @@ int msi_router_init(struct msi_router *r, const struct kvm *kvm,
 				     (n_pins + IRQ_MAX_MSI) * sizeof(r->table->entries[0]));
 	if (!r->table)
 		return err_host(err, ENOMEM, "interrupt routing");
-	memcpy(r->table->entries, pins, n_pins * sizeof(*pins));
+	for (unsigned int i = 0; i < n_pins; i++)
+		r->table->entries[i] = pins[i];
 	r->table->nr = n_pins;
 	return 0;
 }
@@ -55,13 +56,11 @@ static void make_entry(const struct msi_router *r, const struct irq_msi *msi,
 static int route(struct msi_router *r, const struct irq_msi *msi)
 {
 	struct kvm_irq_routing_entry entry, old, *e;
-	u16 at = r->entry[msi->index];
-	bool is_new = !at;
+	bool is_new = !r->entry[msi->index];
+	u32 at = is_new ? r->table->nr : r->entry[msi->index] - 1u;
 	int ret;
 
 	make_entry(r, msi, &entry);
-	if (is_new)
-		at = (u16)r->table->nr;
 	e = &r->table->entries[at];
 	if (!is_new && !memcmp(e, &entry, sizeof(entry)))
 		return 0;
@@ -74,7 +73,7 @@ static int route(struct msi_router *r, const struct irq_msi *msi)
 		r->table->nr -= is_new;
 		return ret;
 	}
-	r->entry[msi->index] = at;
+	r->entry[msi->index] = (u16)(at + 1);
 	return 0;
 }
 

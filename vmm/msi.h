@@ -13,20 +13,18 @@
 #include "vmm/irq.h"
 #include "vmm/kvm.h"
 
-#define MSI_MAX_PINS 64 /* routing entries of the machine's own pins */
-
 struct msi_router {
 	const struct kvm *kvm;
 	bool devids;		       /* KVM wants to know who sends (arm64: ITS) */
 	u32 first_gsi;		       /* message n has GSI first_gsi + n */
 	struct kvm_irq_routing *table; /* pins first, then the messages bound so far */
-	u16 entry[IRQ_MAX_MSI];	       /* index in @table, 0: none yet (a pin has that one) */
+	u16 entry[IRQ_MAX_MSI];	       /* index in @table + 1; 0: none yet */
 	bool bound[IRQ_MAX_MSI];       /* it has an irqfd */
 };
 
 /*
- * @pins (1 to MSI_MAX_PINS): what KVM routes to its own interrupt controllers; they stay as they
- * are. KVM is told of nothing before the first message is bound. -ENOMEM, or LKVM_ERR_UNSUPPORTED.
+ * @pins: what KVM routes to its own interrupt controllers; they stay as they are. There may be
+ * none. KVM is told of nothing before the first message is bound. -ENOMEM, or LKVM_ERR_UNSUPPORTED.
  */
 int msi_router_init(struct msi_router *r, const struct kvm *kvm,
 		    const struct kvm_irq_routing_entry *pins, unsigned int n_pins, u32 first_gsi,

@@ -4,6 +4,7 @@
 
 #include "devices/classes.h"
 #include "vmm/arch.h"
+#include "vmm/irq.h"
 
 /* ---- one line per kind of device ------------------------------------------------------ */
 
@@ -99,6 +100,23 @@ static const struct kind {
 	{ &virtio_console_class, "virtio-console", count_consoles, fit_console },
 	{ &virtio_rng_class, "rng", count_rngs, NULL },
 };
+
+/*
+ * Messages: each device has one for its configuration and one for each queue. Most are needed with
+ * as many cards as there can be, the console, and disks in all other places.
+ */
+enum {
+	MSIS_DISK = 1 + LKVM_MAX_QUEUES,
+	MSIS_NET = 1 + 2 * LKVM_MAX_QUEUES + 1,		 /* pairs, and the control queue */
+	MSIS_CONSOLE = 1 + 2 * (1 + LKVM_MAX_PORTS) + 2, /* port 0, ports, their control */
+	MSIS_RNG = 1 + 1,
+};
+
+_Static_assert(MSIS_CONSOLE + LKVM_MAX_NETS * MSIS_NET +
+			       (LKVM_MAX_VIRTIO - 1 - LKVM_MAX_NETS) * MSIS_DISK <=
+		       IRQ_MAX_MSI,
+	       "every queue of every device has its message");
+_Static_assert(MSIS_RNG <= MSIS_DISK, "and the rng in a disk's place needs no more");
 
 unsigned int peripherals_count(const struct lkvm_config *cfg)
 {

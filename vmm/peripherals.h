@@ -36,7 +36,7 @@ int peripherals_open(struct peripherals *p, const struct lkvm_config *cfg, struc
 /* After the last machine. Accepts a zeroed or half-open struct. */
 void peripherals_close(struct peripherals *p);
 
-/* Begin to read what comes from outside; loop thread. */
+/* Begin to read what comes to the ports; a card's driver says when it wants frames. Loop thread. */
 void peripherals_start(struct peripherals *p);
 
 /* The machine has stopped: console_drain() for all ports, then @done once. Loop thread. */

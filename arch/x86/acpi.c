@@ -2,6 +2,7 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/layout.h"
 #include "devices/acpi_pm.h"
+#include "devices/classes.h"
 
 #include <errno.h>
 
@@ -452,13 +453,13 @@ static struct aml_virtio_mmio aml_virtio_mmio(unsigned int index)
 		.memory_tag = 0x86,
 		.memory_len = 9,
 		.memory_rw = 1,
-		.base = X86_VIRTIO_MMIO_BASE + index * X86_VIRTIO_MMIO_STEP,
-		.range = X86_VIRTIO_MMIO_LEN,
+		.base = X86_VIRTIO_MMIO_GPA(index),
+		.range = VIRTIO_MMIO_LEN,
 		.irq_tag = 0x89,
 		.irq_len = 6,
 		.irq_flags = IRQ_CONSUMER | IRQ_SHARED,
 		.irq_count = 1,
-		.gsi = X86_IRQ_SHARED + index % X86_N_IRQ_SHARED,
+		.gsi = X86_SHARED_IRQ(index),
 		.end_tag = { 0x79, 0 },
 	};
 }

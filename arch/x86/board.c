@@ -169,54 +169,19 @@ int arch_add_devices(struct machine *m, struct lkvm_error *err)
 
 /* ---- virtio ---------------------------------------------------------------------------- */
 
-static u32 shared_irq(unsigned int n)
-{
-	return X86_IRQ_SHARED + n % X86_N_IRQ_SHARED;
-}
+_Static_assert(LKVM_MAX_VIRTIO < PCI_MAX_SLOTS, "slot 0 is the host bridge's");
 
-/* Slot 0 is the host bridge's. dsdt.asl has the lines of all slots. */
-static int add_virtio_pci(struct machine *m, unsigned int index, const char *name,
-			  struct virtio_cfg *cfg, struct lkvm_error *err)
-{
-	const struct dev_slot slot = {
-		.cls = &virtio_pci_class,
-		.name = name,
-		.irq_chip = &m->irq_chip,
-		.gsi = shared_irq(index + 1),
-		.cfg = cfg,
-	};
-
-	cfg->bus = &m->arch->pci;
-	cfg->slot = index + 1;
-	return machine_add_dev(m, &slot, err);
-}
-
-/* acpi.c announces as many as were added. */
-static int add_virtio_mmio(struct machine *m, unsigned int index, const char *name,
-			   struct virtio_cfg *cfg, struct lkvm_error *err)
-{
-	const u64 base = X86_VIRTIO_MMIO_BASE + (u64)index * X86_VIRTIO_MMIO_STEP;
-	const struct dev_slot slot = {
-		.cls = &virtio_mmio_class,
-		.name = name,
-		.ranges = { { &m->mmio, base, X86_VIRTIO_MMIO_LEN, BUS_SIZE_ANY, 0 } },
-		.irq_chip = &m->irq_chip,
-		.gsi = shared_irq(index),
-		.cfg = cfg,
-	};
-
-	cfg->mmio = &m->mmio;
-	cfg->base = base;
-	m->arch->n_virtio_mmio = index + 1;
-	return machine_add_dev(m, &slot, err);
-}
-
+/* dsdt.asl has the interrupts of all slots; acpi.c announces as many MMIO devices as were added. */
 int arch_add_virtio(struct machine *m, unsigned int index, const char *name,
 		    const struct virtio_class *cls, const void *cfg, struct lkvm_error *err)
 {
-	struct virtio_cfg vcfg = { .cls = cls, .cfg = cfg };
+	const struct virtio_cfg vcfg = { .cls = cls, .cfg = cfg };
+	unsigned int slot = index + 1;
 
-	return m->cfg->virtio_transport == LKVM_VIRTIO_MMIO
-		       ? add_virtio_mmio(m, index, name, &vcfg, err)
-		       : add_virtio_pci(m, index, name, &vcfg, err);
+	if (m->cfg->virtio_transport == LKVM_VIRTIO_PCI)
+		return machine_add_virtio_pci(m, name, &m->arch->pci, slot, X86_SHARED_IRQ(slot),
+					      &vcfg, err);
+	m->arch->n_virtio_mmio = index + 1;
+	return machine_add_virtio_mmio(m, name, X86_VIRTIO_MMIO_GPA(index), X86_SHARED_IRQ(index),
+				       &vcfg, err);
 }

@@ -10,8 +10,7 @@
 #include "devices/acpi_pm.h"
 
 /* Pin A of each slot; other pins and functions there are none. */
-#define PCI_PIN_A(slot) Package () { (slot << 16) | 0xffff, 0, 0, \
-				     X86_IRQ_SHARED + (slot % X86_N_IRQ_SHARED) }
+#define PCI_PIN_A(slot) Package () { (slot << 16) | 0xffff, 0, 0, X86_SHARED_IRQ (slot) }
 
 DefinitionBlock ("", "DSDT", 2, "LKVM", "LKVM", 1)
 {

@@ -21,13 +21,14 @@
 #define X86_PCI_WINDOW_LEN   0x20000000
 #define X86_ECAM_BASE	     0xe0000000 /* configuration space of bus 0 */
 #define X86_ECAM_LEN	     0x00100000
-#define X86_VIRTIO_MMIO_BASE 0xe8000000 /* device n is at the n-th step */
+#define X86_VIRTIO_MMIO_BASE 0xe8000000 /* device n is at X86_VIRTIO_MMIO_GPA(n) */
 #define X86_VIRTIO_MMIO_STEP 0x00001000
-#define X86_VIRTIO_MMIO_LEN  0x00000200
 #define X86_IOAPIC_BASE	     0xfec00000ull
 #define X86_LAPIC_BASE	     0xfee00000ull
 #define X86_IDENTITY_MAP_GPA 0xfffbc000ull /* 1 page, KVM on Intel hosts */
 #define X86_TSS_GPA	     0xfffbd000ull /* 3 pages, KVM on Intel hosts */
+
+#define X86_VIRTIO_MMIO_GPA(n) (X86_VIRTIO_MMIO_BASE + X86_VIRTIO_MMIO_STEP * (n))
 
 /*
  * The first MiB. What the boot protocols hand over lies below 640 KiB in memory
@@ -64,9 +65,11 @@
 
 /*
  * PCI slots and virtio-mmio devices share these lines, level triggered: there are more devices
- * than inputs. Number n, of slots or of devices, has line n modulo their count.
+ * than inputs. Number n, of slots or of devices, has X86_SHARED_IRQ(n).
  */
 #define X86_IRQ_SHARED	 16
 #define X86_N_IRQ_SHARED 8
+
+#define X86_SHARED_IRQ(n) (X86_IRQ_SHARED + (n) % X86_N_IRQ_SHARED)
 
 #endif

@@ -67,7 +67,7 @@ static unsigned int ours(struct bench *b)
 
 	vq_disarm(vq);
 	while (vq_pop(vq, &b->chain) > 0) {
-		vq_push(vq, &b->chain, 4097);
+		vq_push(vq, &b->chain.used, 4097);
 		n++;
 	}
 	b->n_told += vq_publish(vq);

@@ -10,37 +10,23 @@
  *
  * Input: byte 0 chooses the disk; then operations of a code and what it takes.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "devices/classes.h"
-#include "tests/unit/vmmio.h"
+#include "tests/fuzz/board.h"
 #include "vmm/disk.h"
 
 #define N_QUEUES   2
 #define QUEUE_SIZE 16
 #define N_SLOTS	   (N_QUEUES * QUEUE_SIZE)
 #define IMAGE_SIZE (16 * KIB)
-#define REGS	   0x10000000
 #define RING(i)	   (0x1000 + 0x4000 * (u64)(i))
 #define SLOT_SIZE  0x2000
 #define SLOT(i)	   (0x10000 + SLOT_SIZE * (u64)(i))
 #define SLOT_OUT   0x1000 /* bytes of a slot for what the driver writes; the rest is the device's */
 #define RAM_SIZE   SLOT(N_SLOTS)
 #define UNSET	   0xee
-
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
 
 /* A request the device has. */
 struct slot {
@@ -51,13 +37,8 @@ struct slot {
 
 struct world {
 	const u8 *data, *end;
-	struct log log;
-	struct loop *loop;
-	struct dev_gate gate;
-	struct dev_env env;
+	struct board b;
 	struct gmem gmem;
-	struct irq_chip chip;
-	struct bus bus;
 	struct disk disk;
 	struct dev *dev;
 	struct vmmio m;
@@ -66,9 +47,6 @@ struct world {
 	struct slot slots[N_SLOTS];
 	bool wild;     /* the driver wrote nonsense into its rings: only the host's side is sure */
 	bool broke_it; /* the driver made a request without a writable byte */
-	bool hold;
-	struct loop_io *held[N_SLOTS];
-	unsigned int n_held;
 };
 
 static u8 take(struct world *w)
@@ -112,13 +90,11 @@ static bool on_io(void *ctx, struct loop_io *io)
 	struct world *w = ctx;
 
 	check_io(w, io);
-	if (!w->hold)
+	if (w->b.n_held == N_SLOTS) {
+		CHECK(w->wild || !w->b.hold);
 		return false;
-	CHECK(w->wild || w->n_held < N_SLOTS);
-	if (w->n_held == N_SLOTS)
-		return false;
-	w->held[w->n_held++] = io;
-	return true;
+	}
+	return board_hold_io(&w->b, io);
 }
 
 /* Move @n bytes as a file does: maybe fewer. */
@@ -152,13 +128,9 @@ static s64 some_result(struct world *w, const struct loop_io *io)
 	return move(io, how % 4 == 2 ? take_n(w, 2) : UINT32_MAX);
 }
 
-static void end_one(struct world *w, unsigned int i, s64 res)
+static void end_one(struct world *w, unsigned int i)
 {
-	struct loop_io *io = w->held[i];
-
-	w->held[i] = w->held[--w->n_held];
-	io->res = res;
-	loop_manual_io_done(w->loop, io);
+	board_end_io(&w->b, i, some_result(w, w->b.held[i]));
 }
 
 /* ---- the driver's side ---- */
@@ -276,17 +248,17 @@ static void collect(struct world *w, unsigned int q)
 static void drive(struct world *w)
 {
 	vmmio_write(&w->m, VMMIO_STATUS, 0);
-	while (w->n_held)
-		end_one(w, 0, some_result(w, w->held[0]));
-	loop_manual_run(w->loop);
-	CHECK(!w->n_held);
+	while (w->b.n_held)
+		end_one(w, 0);
+	loop_manual_run(w->b.loop);
+	CHECK(!w->b.n_held);
 	CHECK(vmmio_begin(&w->m, vmmio_offered(&w->m) & w->features));
 	for (unsigned int i = 0; i < N_QUEUES; i++)
 		CHECK(vmmio_queue(&w->m, i, &w->q[i], RING(i), QUEUE_SIZE));
 	CHECK(vmmio_driver_ok(&w->m));
 	memset(w->slots, 0, sizeof(w->slots));
 	w->wild = w->broke_it = false;
-	loop_manual_run(w->loop);
+	loop_manual_run(w->b.loop);
 }
 
 static void poke(struct world *w, struct vqd *d)
@@ -324,22 +296,22 @@ static void step(struct world *w)
 	case 5:
 	case 6:
 		if (vqd_must_kick(&w->q[q]) || w->wild)
-			vmmio_notify(&w->m, q);
+			board_notify(&w->b, q);
 		break;
 	case 7:
 	case 8:
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 		break;
 	case 9:
-		w->hold = q;
+		w->b.hold = q;
 		break;
 	case 10:
 	case 11:
-		if (w->n_held) {
+		if (w->b.n_held) {
 			unsigned int i = op >> 5;
 
-			i %= w->n_held;
-			end_one(w, i, some_result(w, w->held[i]));
+			i %= w->b.n_held;
+			end_one(w, i);
 		}
 		break;
 	case 12:
@@ -353,7 +325,7 @@ static void step(struct world *w)
 		if (q)
 			poke(w, &w->q[op >> 5 & 1]);
 		else
-			bus_write(&w->bus, REGS + VMMIO_CONFIG + op, 1u << take(w) % 4, op, NULL);
+			board_write(&w->b, BOARD_VIRTIO + VMMIO_CONFIG + op, 1u << take(w) % 4, op);
 		break;
 	case 15:
 		w->features = q ? UINT64_MAX : take_n(w, 4) | BIT(VIRTIO_F_INDIRECT_DESC);
@@ -364,34 +336,14 @@ static void step(struct world *w)
 
 /* ---- all of it ---- */
 
-static void on_irq(void *ctx, u32 gsi, bool level)
-{
-	(void)ctx;
-	(void)gsi;
-	(void)level;
-}
-
 static void world_open(struct world *w)
 {
 	u8 kind = take(w);
 	struct virtio_blk_cfg blk = { &w->disk, N_QUEUES, "serial" };
-	struct virtio_cfg cfg = { .cls = &virtio_blk_class, .cfg = &blk };
-	struct dev_slot slot = { .cls = &virtio_mmio_class,
-				 .name = "disk0",
-				 .ranges = { { &w->bus, REGS, VMMIO_LEN, BUS_SIZE_ANY, 0 } },
-				 .irq_chip = &w->chip,
-				 .gsi = 4,
-				 .cfg = &cfg };
 
-	CHECK(!loop_create(&w->loop, LOOP_MANUAL, NULL));
-	loop_manual_io_hook(w->loop, on_io, w);
-	irq_chip_init(&w->chip, on_irq, w);
-	bus_init(&w->bus, "mmio", &w->log);
-	dev_gate_init(&w->gate);
 	CHECK(!gmem_add(&w->gmem, 0, RAM_SIZE, NULL));
-	w->env = (struct dev_env){
-		.log = &w->log, .gmem = &w->gmem, .loop = w->loop, .gate = &w->gate
-	};
+	board_open(&w->b, &w->gmem);
+	loop_manual_io_hook(w->b.loop, on_io, w);
 	w->disk = (struct disk){
 		.fd = memfd_create("image", MFD_CLOEXEC),
 		.size = IMAGE_SIZE,
@@ -403,8 +355,8 @@ static void world_open(struct world *w)
 		.path = "image",
 	};
 	CHECK(!ftruncate(w->disk.fd, IMAGE_SIZE));
-	CHECK(!dev_create(&w->dev, &slot, &w->env, NULL));
-	w->m = (struct vmmio){ &w->bus, &w->gmem, REGS, 0 };
+	w->dev = board_plug_virtio(&w->b, &virtio_blk_class, &blk);
+	w->m = (struct vmmio){ &w->b.mmio, &w->gmem, BOARD_VIRTIO, 0 };
 	w->features = UINT64_MAX;
 	drive(w);
 }
@@ -414,14 +366,14 @@ static void settle(struct world *w)
 {
 	for (int round = 0; round < 2 * N_SLOTS; round++) {
 		for (unsigned int i = 0; i < N_QUEUES; i++)
-			vmmio_notify(&w->m, i);
-		loop_manual_run(w->loop);
-		if (!w->n_held)
+			board_notify(&w->b, i);
+		loop_manual_run(w->b.loop);
+		if (!w->b.n_held)
 			break;
-		w->hold = false;
-		while (w->n_held)
-			end_one(w, 0, some_result(w, w->held[0]));
-		loop_manual_run(w->loop);
+		w->b.hold = false;
+		while (w->b.n_held)
+			end_one(w, 0);
+		loop_manual_run(w->b.loop);
 	}
 	CHECK(w->wild || w->broke_it || !broken(w));
 	for (unsigned int i = 0; i < N_QUEUES; i++)
@@ -436,13 +388,13 @@ static void check_works(struct world *w)
 	u8 status = UNSET;
 
 	CHECK(!ftruncate(w->disk.fd, IMAGE_SIZE));
-	w->hold = false;
+	w->b.hold = false;
 	w->features = UINT64_MAX;
 	drive(w);
 	CHECK(!gmem_zero(&w->gmem, SLOT(0), 16));
 	CHECK(!vqd_add(&w->q[0], bufs, 2));
-	vmmio_notify(&w->m, 0);
-	loop_manual_run(w->loop);
+	board_notify(&w->b, 0);
+	loop_manual_run(w->b.loop);
 	CHECK(!vqd_used(&w->q[0], NULL));
 	CHECK(!gmem_read(&w->gmem, SLOT(1) + 512, &status, 1) && !status);
 }
@@ -452,13 +404,9 @@ static void world_close(struct world *w)
 	struct stat st;
 
 	CHECK(!fstat(w->disk.fd, &st) && st.st_size == IMAGE_SIZE);
-	bus_remove(&w->bus, REGS);
-	dev_destroy(w->dev);
+	board_unplug(&w->b, w->dev);
+	board_close(&w->b);
 	gmem_fini(&w->gmem);
-	dev_gate_fini(&w->gate);
-	bus_fini(&w->bus);
-	irq_chip_fini(&w->chip);
-	loop_destroy(w->loop);
 	close(w->disk.fd);
 }
 
@@ -473,8 +421,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	w->data = data;
 	w->end = data + min_u64(len, 4096);
 	world_open(w);
-	while (w->data < w->end)
+	while (w->data < w->end) {
 		step(w);
+		board_check_virtio(&w->b, w->dev);
+	}
 	settle(w);
 	check_works(w);
 	world_close(w);

@@ -13,15 +13,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "devices/classes.h"
-#include "tests/unit/vmmio.h"
+#include "tests/fuzz/board.h"
 #include "vmm/console.h"
 
-#define BASE	   0xd0000000
 #define RAM_SIZE   MIB
 #define SAFE	   0x765432100000 /* where the good driver's memory is */
 #define SAFE_SIZE  (128 * KIB)
@@ -38,24 +33,11 @@
 #define CONTROL_RX 2
 #define CONTROL_TX 3
 
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
-
 struct world {
 	const u8 *input, *end;
 
-	struct log log;
-	struct loop *loop;
-	struct dev_gate gate;
-	struct dev_env env;
+	struct board b;
 	struct gmem gmem;
-	struct irq_chip chip;
-	struct bus bus;
 	struct console *cons[MAX_PORTS];
 	struct dev *dev;
 	int out[2]; /* port 0: a pipe; -1: a function takes the output */
@@ -91,22 +73,6 @@ static u8 pattern(u64 i)
 }
 
 /* ---- the host's side ---- */
-
-static void on_irq(void *ctx, u32 gsi, bool level)
-{
-	(void)ctx;
-	(void)gsi;
-	(void)level;
-}
-
-static void on_event(void *ctx, const struct dev *dev, enum dev_event event, u64 value)
-{
-	(void)ctx;
-	(void)dev;
-	(void)event;
-	(void)value;
-	CHECK(!"a console raises no event");
-}
 
 static void on_con_event(void *ctx)
 {
@@ -166,26 +132,18 @@ static void push_good(struct world *w, size_t len)
 static void plug(struct world *w)
 {
 	struct virtio_console_cfg cfg = { .console = w->cons[0], .n_ports = w->n_ports - 1 };
-	struct dev_slot slot = {
-		.cls = &virtio_mmio_class,
-		.name = "console0",
-		.ranges = { { &w->bus, BASE, VMMIO_LEN, BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4, 0 } },
-		.irq_chip = &w->chip,
-		.gsi = 5,
-		.cfg = &(struct virtio_cfg){ .cls = &virtio_console_class, .cfg = &cfg },
-	};
 
 	for (unsigned int i = 1; i < w->n_ports; i++) {
 		cfg.ports[i - 1].name = "org.lkvm.port";
 		cfg.ports[i - 1].console = w->cons[i];
 	}
-	CHECK(!dev_create(&w->dev, &slot, &w->env, NULL));
+	w->dev = board_plug_virtio(&w->b, &virtio_console_class, &cfg);
 }
 
 /* What was on its way when the good driver went is gone, or it is delivered now. */
 static void settle_good(struct world *w)
 {
-	loop_manual_advance(w->loop, CONSOLE_FLUSH_NS);
+	loop_manual_advance(w->b.loop, CONSOLE_FLUSH_NS);
 	CHECK(w->n_got <= w->n_sent);
 	w->n_sent = w->n_got;
 	w->up = false;
@@ -193,10 +151,7 @@ static void settle_good(struct world *w)
 
 static void unplug(struct world *w)
 {
-	bus_remove(&w->bus, BASE);
-	/* The machine drops the lines of what it takes apart. */
-	irq_set(&w->dev->irq, false);
-	dev_destroy(w->dev);
+	board_unplug(&w->b, w->dev);
 	w->dev = NULL;
 }
 
@@ -210,17 +165,7 @@ static void world_open(struct world *w)
 	w->out[0] = w->out[1] = -1;
 	CHECK(!gmem_add(&w->gmem, 0, RAM_SIZE, NULL));
 	CHECK(!gmem_add(&w->gmem, SAFE, SAFE_SIZE, NULL));
-	CHECK(!loop_create(&w->loop, LOOP_MANUAL, NULL));
-	irq_chip_init(&w->chip, on_irq, w);
-	bus_init(&w->bus, "mmio", &w->log);
-	dev_gate_init(&w->gate);
-	w->env = (struct dev_env){
-		.log = &w->log,
-		.gmem = &w->gmem,
-		.loop = w->loop,
-		.gate = &w->gate,
-		.event = on_event,
-	};
+	board_open(&w->b, &w->gmem);
 	if (kind & 4) {
 		CHECK(!pipe2(w->out, O_CLOEXEC));
 		fcntl(w->out[0], F_SETFL, O_NONBLOCK);
@@ -235,11 +180,11 @@ static void world_open(struct world *w)
 			cfg.out_fd = w->out[1];
 		else if (!i)
 			cfg.out = on_out_0;
-		CHECK(!console_create(&w->cons[i], &cfg, !i, w->loop, &w->log, &ops, w, NULL));
+		CHECK(!console_create(&w->cons[i], &cfg, !i, w->b.loop, &w->b.log, &ops, w, NULL));
 		console_start(w->cons[i]);
 	}
 	plug(w);
-	w->m = (struct vmmio){ .bus = &w->bus, .gm = &w->gmem, .base = BASE };
+	w->m = (struct vmmio){ .bus = &w->b.mmio, .gm = &w->gmem, .base = BOARD_VIRTIO };
 }
 
 static void world_close(struct world *w)
@@ -251,7 +196,7 @@ static void world_close(struct world *w)
 	/* Until the consoles say so: a reader that is alive is waited for. */
 	for (int i = 0; i < 10000 && w->n_draining; i++) {
 		slurp(w, 65536);
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 	}
 	CHECK(!w->n_draining);
 	slurp(w, 65536);
@@ -263,10 +208,7 @@ static void world_close(struct world *w)
 			CHECK(st.bytes_out == w->n_read[i] + st.bytes_lost);
 		console_destroy(w->cons[i]);
 	}
-	dev_gate_fini(&w->gate);
-	bus_fini(&w->bus);
-	irq_chip_fini(&w->chip);
-	loop_destroy(w->loop);
+	board_close(&w->b);
 	gmem_fini(&w->gmem);
 	for (int i = 0; i < 2; i++) {
 		if (w->out[i] >= 0)
@@ -278,7 +220,7 @@ static void world_close(struct world *w)
 
 static void kick(struct world *w, unsigned int queue)
 {
-	vmmio_notify(&w->m, queue);
+	board_notify(&w->b, queue);
 }
 
 /* Take what came in, in order. */
@@ -473,10 +415,10 @@ static void register_junk(struct world *w, u8 arg)
 
 	if (reg >= VMMIO_CONFIG) {
 		reg = VMMIO_CONFIG + val % 20;
-		bus_write(&w->bus, BASE + reg, 1u << (val >> 8 & 3), val >> 16, NULL);
-		bus_read(&w->bus, BASE + reg, 1u << (val >> 8 & 3), NULL);
+		board_write(&w->b, BOARD_VIRTIO + reg, 1u << (val >> 8 & 3), val >> 16);
+		board_read(&w->b, BOARD_VIRTIO + reg, 1u << (val >> 8 & 3));
 	} else if (reg != VMMIO_STATUS && reg < VMMIO_QUEUE_DESC) {
-		vmmio_write(&w->m, reg, val);
+		board_write(&w->b, BOARD_VIRTIO + reg, 4, val);
 	} else {
 		vmmio_read(&w->m, reg);
 	}
@@ -523,11 +465,11 @@ static void step(struct world *w, u8 op, u8 arg)
 		slurp(w, 64u * arg);
 		break;
 	case 22 ... 24:
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 		harvest(w);
 		break;
 	case 25:
-		loop_manual_advance(w->loop, arg * NSEC_PER_MSEC / 8);
+		loop_manual_advance(w->b.loop, arg * NSEC_PER_MSEC / 8);
 		break;
 	case 26:
 		console_resize(w->cons[0], arg, next(w));
@@ -571,6 +513,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 		u8 op = next(w);
 
 		step(w, op, next(w));
+		board_check_virtio(&w->b, w->dev);
 	}
 	harvest(w);
 	world_close(w);

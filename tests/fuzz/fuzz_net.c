@@ -8,34 +8,22 @@
  *
  * Input: see netops.h.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "devices/classes.h"
+#include "devices/net_lend.h"
+#include "tests/fuzz/board.h"
 #include "tests/fuzz/netops.h"
 #include "tests/unit/fakenet.h"
-#include "tests/unit/vmmio.h"
 
-#define BASE	 0xd0000000
 #define RAM	 (2 * MIB)
 #define RINGS(i) (0x1000 + 0x22000 * (u64)(i))
 #define DATA	 0x140000
 #define DATA_LEN (RAM - DATA)
 #define N_QUEUES 9
-#define GSI	 5
 
 #define OFFLOADS \
 	(NET_OFFLOAD_CSUM | NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6 | NET_OFFLOAD_ECN | NET_OFFLOAD_USO)
 
-#define F_MRG_RXBUF BIT(15)
-
 struct world {
-	struct log log;
-	struct loop *loop;
-	struct dev_gate gate;
-	struct dev_env env;
-	struct irq_chip chip;
-	struct bus bus;
+	struct board b;
 	struct dev *dev;
 	struct fakenet net;
 	struct vmmio m;
@@ -43,32 +31,8 @@ struct world {
 	u32 next; /* where in DATA the next piece goes */
 };
 
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
-
 /* Of all runs: mapping it takes longer than zeroing it. */
 static struct gmem ram;
-
-static void on_irq(void *ctx, u32 gsi, bool level)
-{
-	(void)ctx;
-	(void)level;
-	CHECK(gsi == GSI);
-}
-
-static void on_event(void *ctx, const struct dev *dev, enum dev_event event, u64 value)
-{
-	(void)ctx;
-	(void)dev;
-	(void)event;
-	(void)value;
-	CHECK(!"a network card raises no event");
-}
 
 static void world_open(struct world *w, u8 card)
 {
@@ -78,44 +42,26 @@ static void world_open(struct world *w, u8 card)
 		.mtu = card & NETOPS_CARD_MTU ? 9000 : 0,
 		.pairs = card & NETOPS_CARD_PAIRS ? 4 : 1,
 	};
-	struct virtio_cfg virtio = { .cls = &virtio_net_class, .cfg = &net };
-	struct dev_slot slot = {
-		.cls = &virtio_mmio_class,
-		.name = "net0",
-		.ranges = { { &w->bus, BASE, VMMIO_LEN, BUS_SIZE_ANY, 0 } },
-		.irq_chip = &w->chip,
-		.gsi = GSI,
-		.cfg = &virtio,
-	};
 
 	if (!ram.n_regions)
 		CHECK(!gmem_add(&ram, 0, RAM, NULL));
 	CHECK(!gmem_zero(&ram, 0, RAM));
-	CHECK(!loop_create(&w->loop, LOOP_MANUAL, NULL));
-	irq_chip_init(&w->chip, on_irq, w);
-	bus_init(&w->bus, "mmio", &w->log);
-	dev_gate_init(&w->gate);
-	w->env = (struct dev_env){
-		.log = &w->log, .gmem = &ram, .loop = w->loop, .gate = &w->gate, .event = on_event
-	};
-	fakenet_init(&w->net, w->loop, &w->log, card & NETOPS_CARD_OFFLOADS ? OFFLOADS : 0,
+	board_open(&w->b, &ram);
+	fakenet_init(&w->net, w->b.loop, &w->b.log, card & NETOPS_CARD_OFFLOADS ? OFFLOADS : 0,
 		     net.pairs);
-	CHECK(!dev_create(&w->dev, &slot, &w->env, NULL));
-	w->m = (struct vmmio){ &w->bus, &ram, BASE, 0 };
+	w->dev = board_plug_virtio(&w->b, &virtio_net_class, &net);
+	w->m = (struct vmmio){ &w->b.mmio, &ram, BOARD_VIRTIO, 0 };
 	for (unsigned int i = 0; i < N_QUEUES; i++)
 		CHECK(!vqd_init(&w->q[i], &ram, RINGS(i), 1, false));
 }
 
 static void world_close(struct world *w)
 {
-	dev_destroy(w->dev);
+	board_unplug(&w->b, w->dev);
 	for (unsigned int i = 0; i < NET_MAX_PAIRS; i++)
 		CHECK(!w->net.want[i]);
 	CHECK(!w->net.offloads && w->net.pairs == 1 && !w->net.net.dev);
-	loop_destroy(w->loop);
-	dev_gate_fini(&w->gate);
-	bus_fini(&w->bus);
-	irq_chip_fini(&w->chip);
+	board_close(&w->b);
 }
 
 /* The loop does all there is to do, and the device asks for nothing that it does not take. */
@@ -123,17 +69,17 @@ static void run(struct world *w)
 {
 	unsigned int n;
 
-	loop_manual_run(w->loop);
+	loop_manual_run(w->b.loop);
 	CHECK(!fakenet_due(&w->net));
 	n = w->net.n_ready + w->net.n_recv;
-	loop_manual_run(w->loop);
+	loop_manual_run(w->b.loop);
 	CHECK(w->net.n_ready + w->net.n_recv == n);
 }
 
 static u64 features_of(const struct world *w, u8 x)
 {
 	static const u64 bits[] = {
-		F_MRG_RXBUF,
+		BIT(VIRTIO_NET_F_MRG_RXBUF),
 		BIT(VIRTIO_F_EVENT_IDX),
 		BIT(0) | BIT(1) | BIT(7) | BIT(8) | BIT(11) | BIT(12),
 		BIT(54) | BIT(55) | BIT(56),
@@ -227,14 +173,14 @@ static void step(struct world *w, const struct netop *op)
 		vmmio_driver_ok(&w->m);
 		break;
 	case OP_NOTIFY:
-		vmmio_notify(&w->m, op->q);
+		board_notify(&w->b, op->q);
 		break;
 	case OP_REGISTER:
-		vmmio_write(&w->m, 4u * op->x, le16toh(op->val));
+		board_write(&w->b, BOARD_VIRTIO + 4u * op->x, 4, le16toh(op->val));
 		break;
 	case OP_CONFIG:
-		bus_read(&w->bus, BASE + VMMIO_CONFIG + op->x, 1u << (op->y & 3), NULL);
-		bus_write(&w->bus, BASE + VMMIO_CONFIG + op->x, 1u << (op->y & 3), op->val, NULL);
+		board_read(&w->b, BOARD_VIRTIO + VMMIO_CONFIG + op->x, 1u << (op->y & 3));
+		board_write(&w->b, BOARD_VIRTIO + VMMIO_CONFIG + op->x, 1u << (op->y & 3), op->val);
 		break;
 	case OP_ARRIVE:
 		for (unsigned int i = 0; i <= op->y; i++)
@@ -252,7 +198,7 @@ static void step(struct world *w, const struct netop *op)
 		run(w);
 		break;
 	case OP_TIME:
-		loop_manual_advance(w->loop, op->x * NSEC_PER_MSEC);
+		loop_manual_advance(w->b.loop, op->x * NSEC_PER_MSEC);
 		break;
 	default:
 		ring_op(w, op, &w->q[op->q % N_QUEUES]);
@@ -266,15 +212,15 @@ static void works_again(struct world *w)
 	u32 len;
 
 	run(w);
-	CHECK(vmmio_begin(&w->m, F_MRG_RXBUF));
+	CHECK(vmmio_begin(&w->m, BIT(VIRTIO_NET_F_MRG_RXBUF)));
 	CHECK(vmmio_queue(&w->m, 0, rx, RINGS(0), 64) && vmmio_queue(&w->m, 1, tx, RINGS(1), 64));
 	CHECK(vmmio_driver_ok(&w->m));
 	w->net.n_queued = w->net.n_sent = 0;
 	w->net.room = 1;
 	vqd_add(rx, &(struct vqd_buf){ DATA + 8192, 16384, true }, 1); /* for any MTU here */
 	vqd_add(tx, &(struct vqd_buf){ DATA + 4096, 100, false }, 1);
-	vmmio_notify(&w->m, 0);
-	vmmio_notify(&w->m, 1);
+	board_notify(&w->b, 0);
+	board_notify(&w->b, 1);
 	run(w);
 	fakenet_arrive(&w->net, 0, 1000, 0);
 	run(w);
@@ -298,6 +244,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	for (size_t i = 1; i + sizeof(op) <= len && i < 256 * sizeof(op); i += sizeof(op)) {
 		memcpy(&op, data + i, sizeof(op));
 		step(w, &op);
+		board_check_virtio(&w->b, w->dev);
 	}
 	works_again(w);
 	world_close(w);

@@ -12,11 +12,8 @@
  * Input: see pciops.h.
  */
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "devices/classes.h"
+#include "tests/fuzz/board.h"
 #include "tests/fuzz/pciops.h"
 #include "tests/unit/pcidriver.h"
 #include "tests/unit/vfake.h"
@@ -34,7 +31,6 @@
 
 #define FIRST_GSI 5
 #define N_DEVS	  3
-#define MAX_BELLS 16
 #define MAX_STEPS 4096
 #define N_QUEUES  3
 #define N_MSIS	  (3 + N_QUEUES + 1 + 2)
@@ -48,127 +44,34 @@ static const u32 bar_sizes[N_DEVS + 1][PCI_MAX_BARS] = {
 };
 
 struct world {
-	struct log log;
+	struct board b;
 	struct gmem gmem;
-	struct loop *loop;
-	struct dev_gate gate;
-	struct dev_env env;
-	struct irq_chip chip;
-	struct bus ports, mmio;
 	struct pci_bus bus;
 	struct dev *devs[N_DEVS + 1];
 	struct virtio_class cls; /* of the fake */
 	struct vfake *fake;
 	struct vpci v[N_DEVS + 1];
 	struct vqd q[N_DEVS + 1][N_QUEUES];
-	bool level[IRQ_MAX_GSI];
-	struct bus_doorbell bells[MAX_BELLS];
-	unsigned int n_bells;
-	bool bells_fail, messages_fail;
-	struct loop_io *kept[VFAKE_MAX_REQS];
-	unsigned int n_kept;
-	bool keep;
 
 	u8 config[N_DEVS + 1][PCI_CONFIG_SIZE]; /* at the start */
 	const u8 *in, *end;
 };
 
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
-
 /* ---- the machine -------------------------------------------------------------------------- */
-
-static void on_irq(void *ctx, u32 gsi, bool level)
-{
-	struct world *w = ctx;
-
-	CHECK(gsi >= FIRST_GSI && gsi < FIRST_GSI + 2 && w->level[gsi] != level);
-	w->level[gsi] = level;
-}
-
-static int on_bind(void *ctx, const struct irq_msi *msi)
-{
-	struct world *w = ctx;
-
-	CHECK(w->chip.msis[msi->index] == msi);
-	return msi->bound && w->messages_fail ? -ENOSPC : 0;
-}
-
-static int on_bell(void *ctx, const struct bus_doorbell *db, bool on)
-{
-	struct world *w = ctx;
-
-	if (on && w->bells_fail)
-		return -ENOSPC;
-	for (unsigned int i = 0; i < w->n_bells; i++) {
-		if (w->bells[i].addr != db->addr)
-			continue;
-		CHECK(!on && w->bells[i].fd == db->fd);
-		w->bells[i] = w->bells[--w->n_bells];
-		return 0;
-	}
-	CHECK(on && w->n_bells < MAX_BELLS);
-	w->bells[w->n_bells++] = *db;
-	return 0;
-}
-
-static void on_event(void *ctx, const struct dev *dev, enum dev_event event, u64 value)
-{
-	(void)ctx;
-	(void)dev;
-	(void)event;
-	(void)value;
-	CHECK(!"PCI raises no event");
-}
-
-static bool on_io(void *ctx, struct loop_io *io)
-{
-	struct world *w = ctx;
-
-	if (!w->keep)
-		return false;
-	CHECK(w->n_kept < VFAKE_MAX_REQS);
-	w->kept[w->n_kept++] = io;
-	return true;
-}
-
-/* As KVM does. */
-static void mmio_write(struct world *w, u64 addr, unsigned int size, u64 val)
-{
-	u64 one = 1;
-
-	for (unsigned int i = 0; i < w->n_bells; i++) {
-		if (w->bells[i].addr != addr)
-			continue;
-		CHECK(write(w->bells[i].fd, &one, sizeof(one)) == sizeof(one));
-		return;
-	}
-	bus_write(&w->mmio, addr, size, val, NULL);
-}
 
 static void plug(struct world *w, unsigned int slot, const struct dev_class *cls, const void *cfg)
 {
-	struct dev_slot s = {
-		.cls = cls,
-		.name = cls->name,
-		.irq_chip = &w->chip,
-		.gsi = FIRST_GSI + slot % 2,
-		.cfg = cfg,
-	};
+	struct dev_slot s = { .cls = cls, .name = cls->name, .cfg = cfg };
 
 	if (slot == 0) {
-		s.irq_chip = NULL;
-		s.ranges[0] = (struct dev_range){ &w->ports, PCID_PORT_ADDRESS, 8, BUS_SIZE_ANY,
+		s.ranges[0] = (struct dev_range){ &w->b.ports, PCID_PORT_ADDRESS, 8, BUS_SIZE_ANY,
 						  PCI_HOST_TAG_PORTS };
-		s.ranges[1] = (struct dev_range){ &w->mmio, ECAM, ECAM_LEN, BUS_SIZE_ANY,
+		s.ranges[1] = (struct dev_range){ &w->b.mmio, ECAM, ECAM_LEN, BUS_SIZE_ANY,
 						  PCI_HOST_TAG_ECAM };
+	} else {
+		s.gsi = FIRST_GSI + slot % 2;
 	}
-	CHECK(!dev_create(&w->devs[slot], &s, &w->env, NULL));
+	w->devs[slot] = board_plug(&w->b, s);
 }
 
 static void plug_all(struct world *w)
@@ -198,25 +101,12 @@ static void world_open(struct world *w, u8 kind)
 		w->cls.last_words = 0xaaaaaaaaaaaaaaaa;
 	CHECK(!gmem_add(&w->gmem, 0, RAM, NULL));
 	CHECK(!gmem_add(&w->gmem, ISLAND, ISLAND_LEN, NULL));
-	CHECK(!loop_create(&w->loop, LOOP_MANUAL, NULL));
-	loop_manual_io_hook(w->loop, on_io, w);
-	irq_chip_init(&w->chip, on_irq, w);
-	w->chip.bind = on_bind;
-	bus_init(&w->ports, "port", &w->log);
-	bus_init(&w->mmio, "mmio", &w->log);
-	w->mmio.doorbell = on_bell;
-	w->mmio.doorbell_ctx = w;
-	dev_gate_init(&w->gate);
-	w->env = (struct dev_env){ .log = &w->log,
-				   .gmem = &w->gmem,
-				   .loop = w->loop,
-				   .gate = &w->gate,
-				   .event = on_event };
-	pci_bus_init(&w->bus, &w->mmio, &w->gmem, WINDOW, WINDOW_LEN);
+	board_open(&w->b, &w->gmem);
+	pci_bus_init(&w->bus, &w->b.mmio, &w->gmem, WINDOW, WINDOW_LEN);
 	plug_all(w);
-	CHECK(w->chip.msis[N_MSIS - 1] && !w->chip.msis[N_MSIS]);
+	CHECK(w->b.chip.msis[N_MSIS - 1] && !w->b.chip.msis[N_MSIS]);
 	for (unsigned int s = 0; s <= N_DEVS; s++) {
-		w->v[s].pci = (struct pcid){ &w->ports, &w->mmio, ECAM, s };
+		w->v[s].pci = (struct pcid){ &w->b.ports, &w->b.mmio, ECAM, s };
 		w->v[s].gm = &w->gmem;
 		vpci_probe(&w->v[s]);
 		for (u32 off = 0; off < PCI_CONFIG_SIZE; off++)
@@ -228,20 +118,17 @@ static void world_open(struct world *w, u8 kind)
 
 static void world_close(struct world *w)
 {
-	for (unsigned int s = 0; s <= N_DEVS; s++) {
+	for (unsigned int s = 1; s <= N_DEVS; s++) {
+		irq_set(&w->devs[s]->irq, false);
 		dev_destroy(w->devs[s]);
 		CHECK(!w->bus.slots[s]);
 	}
-	CHECK(!w->n_bells);
-	CHECK(w->mmio.n_ranges == 1); /* ECAM: the machine takes the bridge's ranges along */
-	for (unsigned int i = 0; i < IRQ_MAX_MSI; i++)
-		CHECK(!w->chip.msis[i]);
-	loop_destroy(w->loop);
+	CHECK(!w->b.n_bells);
+	CHECK(w->b.mmio.n_ranges == 1); /* ECAM: BARs go with their device, other ranges do not */
+	board_unplug(&w->b, w->devs[0]);
+	CHECK(!w->bus.slots[0]);
+	board_close(&w->b);
 	gmem_fini(&w->gmem);
-	dev_gate_fini(&w->gate);
-	bus_fini(&w->mmio);
-	bus_fini(&w->ports);
-	irq_chip_fini(&w->chip);
 }
 
 /* ---- what is always so ---------------------------------------------------------------------- */
@@ -279,9 +166,9 @@ static void check_range(const struct world *w, const struct bus_range *r)
 
 static void check_bus(const struct world *w)
 {
-	const struct bus_range *r = w->mmio.ranges;
+	const struct bus_range *r = w->b.mmio.ranges;
 
-	for (unsigned int i = 0; i < w->mmio.n_ranges; i++) {
+	for (unsigned int i = 0; i < w->b.mmio.n_ranges; i++) {
 		check_range(w, &r[i]);
 		CHECK(!i || r[i - 1].base + r[i - 1].len <= r[i].base);
 	}
@@ -291,23 +178,23 @@ static void check_bells(const struct world *w)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < w->n_bells; i++) {
-		const struct bus_doorbell *db = &w->bells[i];
+	for (unsigned int i = 0; i < w->b.n_bells; i++) {
+		const struct bus_doorbell *db = &w->b.bells[i];
 
 		CHECK(db->size == 0 && !db->match);
-		for (unsigned int j = 0; j < w->mmio.n_ranges; j++) {
-			const struct bus_range *r = &w->mmio.ranges[j];
+		for (unsigned int j = 0; j < w->b.mmio.n_ranges; j++) {
+			const struct bus_range *r = &w->b.mmio.ranges[j];
 
 			if (!r->tag && r->dev != w->devs[0] && r->dev != w->devs[FAKE])
 				n += db->addr >= r->base && db->addr < r->base + r->len;
 		}
 	}
-	CHECK(n == w->n_bells);
+	CHECK(n == w->b.n_bells);
 	for (unsigned int i = 0; i < N_QUEUES; i++) {
 		struct virtio_queue *q = &w->fake->v.queues[i];
 
-		for (unsigned int j = 0; j < w->n_bells; j++)
-			CHECK(w->bells[j].fd != q->bell.lfd.fd || q->vq.enabled);
+		for (unsigned int j = 0; j < w->b.n_bells; j++)
+			CHECK(w->b.bells[j].fd != q->bell.lfd.fd || q->vq.enabled);
 	}
 }
 
@@ -363,14 +250,14 @@ static void check_interrupts(const struct world *w)
 		    !(flags & PCID_MSIX_ENABLE) && !(command(w, s) & PCID_INTX_DISABLE))
 			want[FIRST_GSI + s % 2] = true;
 		for (unsigned int i = 0; i < N_MSIS; i++) {
-			const struct irq_msi *msi = w->chip.msis[i];
+			const struct irq_msi *msi = w->b.chip.msis[i];
 
 			if (msi->devid == s << 3 && msi->bound)
 				CHECK(flags & PCID_MSIX_ENABLE && !(flags & PCID_MSIX_MASKED) &&
 				      command(w, s) & PCID_MASTER);
 		}
 	}
-	CHECK(!memcmp(want, w->level, sizeof(want)));
+	CHECK(!memcmp(want, w->b.level, sizeof(want)));
 }
 
 /* Who may touch memory without bus mastering: nobody but a console that prints. */
@@ -428,11 +315,6 @@ static unsigned int arg_slot(struct world *w)
 static unsigned int arg_size(struct world *w)
 {
 	return 1u << (arg(w) & 3);
-}
-
-static void read_bus(struct bus *bus, u64 addr, unsigned int size)
-{
-	CHECK(bus_read(bus, addr, size, NULL) <= UINT64_MAX >> (64 - 8 * size));
 }
 
 static u64 ecam(struct world *w, unsigned int *size)
@@ -503,7 +385,7 @@ static void request(struct world *w, unsigned int slot, u8 queue)
 	while (vqd_used(&w->q[slot][queue], NULL) >= 0)
 		;
 	vqd_add(&w->q[slot][queue], &(struct vqd_buf){ BUF, 16, true }, 1);
-	mmio_write(w, vpci_notify_addr(&w->v[slot], queue), 2, queue);
+	board_write(&w->b, vpci_notify_addr(&w->v[slot], queue), 2, queue);
 }
 
 static void use_register(struct world *w)
@@ -559,22 +441,18 @@ static void device_acts(struct world *w, u8 what)
 		w->fake->mode = (what >> 3) % 4;
 		break;
 	case 5:
-		loop_manual_advance(w->loop, 200 * NSEC_PER_MSEC);
+		loop_manual_advance(w->b.loop, 200 * NSEC_PER_MSEC);
 		break;
 	}
 }
 
 static void end_io(struct world *w)
 {
-	struct loop_io *io;
-
-	loop_manual_run(w->loop);
-	if (!w->n_kept)
+	loop_manual_run(w->b.loop);
+	if (!w->b.n_held)
 		return;
-	io = w->kept[--w->n_kept];
-	io->res = 16;
-	loop_manual_io_done(w->loop, io);
-	loop_manual_run(w->loop);
+	board_end_io(&w->b, w->b.n_held - 1, 16);
+	loop_manual_run(w->b.loop);
 }
 
 static void step(struct world *w)
@@ -586,28 +464,29 @@ static void step(struct world *w)
 	switch (op % PCIOP_N) {
 	case PCIOP_ECAM_READ:
 		addr = ecam(w, &size);
-		read_bus(&w->mmio, addr, size);
+		board_read(&w->b, addr, size);
 		break;
 	case PCIOP_ECAM_WRITE:
 		addr = ecam(w, &size);
-		mmio_write(w, addr, size, arg32(w));
+		board_write(&w->b, addr, size, arg32(w));
 		break;
 	case PCIOP_PORT_READ:
 		addr = PCID_PORT_ADDRESS + arg(w) % 8;
-		read_bus(&w->ports, addr, arg_size(w));
+		size = arg_size(w);
+		CHECK(bus_read(&w->b.ports, addr, size, NULL) <= UINT64_MAX >> (64 - 8 * size));
 		break;
 	case PCIOP_PORT_WRITE:
 		addr = PCID_PORT_ADDRESS + arg(w) % 8;
 		size = arg_size(w);
-		bus_write(&w->ports, addr, size, arg32(w), NULL);
+		bus_write(&w->b.ports, addr, size, arg32(w), NULL);
 		break;
 	case PCIOP_BAR_READ:
 		addr = bar_addr(w, &size);
-		read_bus(&w->mmio, addr, size);
+		board_read(&w->b, addr, size);
 		break;
 	case PCIOP_BAR_WRITE:
 		addr = bar_addr(w, &size);
-		mmio_write(w, addr, size, arg32(w) * 0x100000001ull);
+		board_write(&w->b, addr, size, arg32(w) * 0x100000001ull);
 		break;
 	case PCIOP_MOVE:
 		move(w);
@@ -634,9 +513,9 @@ static void step(struct world *w)
 		break;
 	case PCIOP_HOST:
 		op = arg(w);
-		w->bells_fail = op & 1;
-		w->messages_fail = op & 2;
-		w->keep = op & 4;
+		w->b.bells_full = op & 1;
+		w->b.messages_full = op & 2;
+		w->b.hold = op & 4;
 		break;
 	case PCIOP_RUN:
 		end_io(w);
@@ -654,8 +533,8 @@ static void step(struct world *w)
 /* Whatever happened, a kernel that starts now has devices that work. */
 static void check_recovery(struct world *w)
 {
-	w->bells_fail = w->messages_fail = w->keep = false;
-	while (w->n_kept)
+	w->b.bells_full = w->b.messages_full = w->b.hold = false;
+	while (w->b.n_held)
 		end_io(w);
 	end_io(w);
 	CHECK(!atomic_load(&w->devs[0]->throttled));
@@ -667,14 +546,14 @@ static void check_recovery(struct world *w)
 		pcid_move(&w->v[s].pci, 3, WINDOW + 0x50000); /* the odd one */
 		pcid_command(&w->v[s].pci, PCID_MEMORY | PCID_MASTER);
 	}
-	CHECK(w->mmio.n_ranges == 6);
+	CHECK(w->b.mmio.n_ranges == 6);
 	w->fake->mode = VFAKE_SERVE;
 	for (unsigned int s = VIRTIO; s <= RNG; s++) {
 		CHECK(start(w, s, s == VIRTIO));
 		for (unsigned int i = 0; i < n_queues(s); i++) {
 			vpci_isr(&w->v[s]);
 			request(w, s, (u8)i);
-			loop_manual_run(w->loop);
+			loop_manual_run(w->b.loop);
 			CHECK(vqd_used(&w->q[s][i], NULL) >= 0);
 			CHECK(s == VIRTIO || vpci_isr(&w->v[s]) == 1);
 		}

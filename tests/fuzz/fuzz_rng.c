@@ -51,11 +51,11 @@ static void step(struct vworld *w)
 		vw_write(w, VMMIO_QUEUE_NOTIFY, 4, 0);
 		break;
 	case 5:
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 		vqd_used(q, NULL);
 		break;
 	case 6:
-		loop_manual_advance(w->loop, op * NSEC_PER_MSEC);
+		loop_manual_advance(w->b.loop, op * NSEC_PER_MSEC);
 		break;
 	case 7:
 		host = (op >> 3) % 3;
@@ -77,7 +77,7 @@ static void works(struct vworld *w)
 		u32 len;
 
 		vw_write(w, VMMIO_QUEUE_NOTIFY, 4, 0);
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 		CHECK(vqd_used(&w->q[0], &len) == head);
 		CHECK(len == min_u64(sizes[i], RNG_MAX));
 		CHECK(!gmem_read(&w->gmem, VW_DATA + len - 1, &byte, 1) && byte == 0xa5);

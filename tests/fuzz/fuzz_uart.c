@@ -11,57 +11,23 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "devices/classes.h"
+#include "tests/fuzz/board.h"
 #include "vmm/console.h"
 
 #define COM1 0x3f8
 
 struct world {
-	struct log log;
-	struct loop *loop;
-	struct dev_gate gate;
-	struct dev_env env;
-	struct irq_chip chip;
-	struct bus bus;
+	struct board b;
 	struct console *con;
 	struct dev *dev;
 	int out[2]; /* a pipe; -1: a function takes the output */
-	bool level;
 	bool drained;
 
 	u8 lcr, mcr;	       /* as last written */
 	u64 n_written, n_read; /* output: by the guest, by the host */
 	u8 sent[1 << 18];      /* what the guest wrote, up to @n_written */
 };
-
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
-
-static void on_irq(void *ctx, u32 gsi, bool level)
-{
-	struct world *w = ctx;
-
-	CHECK(gsi == 4 && w->level != level);
-	w->level = level;
-}
-
-static void on_event(void *ctx, const struct dev *dev, enum dev_event event, u64 value)
-{
-	(void)ctx;
-	(void)dev;
-	(void)event;
-	(void)value;
-	CHECK(!"a serial port raises no event");
-}
 
 static void on_con_event(void *ctx)
 {
@@ -105,25 +71,19 @@ static void slurp(struct world *w, size_t max)
 
 static void plug(struct world *w)
 {
-	struct dev_slot slot = {
-		.cls = &uart16550_class,
-		.name = "serial0",
-		.ranges = { { &w->bus, COM1, 8, BUS_SIZE_1, 0 } },
-		.irq_chip = &w->chip,
-		.gsi = 4,
-		.cfg = &(struct uart16550_cfg){ .console = w->con },
-	};
-
-	CHECK(!dev_create(&w->dev, &slot, &w->env, NULL));
+	w->dev = board_plug(&w->b, (struct dev_slot){
+					   .cls = &uart16550_class,
+					   .name = "serial0",
+					   .ranges = { { &w->b.ports, COM1, 8, BUS_SIZE_1, 0 } },
+					   .gsi = 4,
+					   .cfg = &(struct uart16550_cfg){ .console = w->con },
+				   });
 	w->lcr = w->mcr = 0;
 }
 
 static void unplug(struct world *w)
 {
-	bus_remove(&w->bus, COM1);
-	/* The machine drops the lines of what it takes apart. */
-	irq_set(&w->dev->irq, false);
-	dev_destroy(w->dev);
+	board_unplug(&w->b, w->dev);
 	w->dev = NULL;
 }
 
@@ -141,14 +101,8 @@ static void world_open(struct world *w, u8 kind)
 		cfg.out = on_out;
 		cfg.ctx = w;
 	}
-	CHECK(!loop_create(&w->loop, LOOP_MANUAL, NULL));
-	irq_chip_init(&w->chip, on_irq, w);
-	bus_init(&w->bus, "port", &w->log);
-	dev_gate_init(&w->gate);
-	w->env = (struct dev_env){
-		.log = &w->log, .loop = w->loop, .gate = &w->gate, .event = on_event
-	};
-	CHECK(!console_create(&w->con, &cfg, true, w->loop, &w->log, &ops, w, NULL));
+	board_open(&w->b, NULL);
+	CHECK(!console_create(&w->con, &cfg, true, w->b.loop, &w->b.log, &ops, w, NULL));
 	plug(w);
 	console_start(w->con);
 }
@@ -161,7 +115,7 @@ static void world_close(struct world *w)
 	console_drain(w->con, on_drained, w);
 	for (int i = 0; i < 1000 && !w->drained; i++) {
 		slurp(w, 65536);
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 	}
 	CHECK(w->drained);
 	slurp(w, 65536);
@@ -171,10 +125,7 @@ static void world_close(struct world *w)
 	CHECK(!w->dev || !atomic_load(&w->dev->throttled));
 	unplug(w);
 	console_destroy(w->con);
-	dev_gate_fini(&w->gate);
-	bus_fini(&w->bus);
-	irq_chip_fini(&w->chip);
-	loop_destroy(w->loop);
+	board_close(&w->b);
 	for (int i = 0; i < 2; i++) {
 		if (w->out[i] >= 0)
 			close(w->out[i]);
@@ -193,7 +144,7 @@ static void write_reg(struct world *w, u8 reg, u8 val)
 		w->lcr = val;
 	if (reg == 4)
 		w->mcr = val;
-	bus_write(&w->bus, COM1 + reg, 1, val, NULL);
+	bus_write(&w->b.ports, COM1 + reg, 1, val, NULL);
 }
 
 static void burst(struct world *w, u8 val)
@@ -211,11 +162,11 @@ static void step(struct world *w, u8 op, u8 arg)
 		write_reg(w, op & 7, arg);
 		break;
 	case 12 ... 22:
-		CHECK(bus_read(&w->bus, COM1 + (op & 7), 1, NULL) <= 0xff);
+		CHECK(bus_read(&w->b.ports, COM1 + (op & 7), 1, NULL) <= 0xff);
 		break;
 	case 23: /* other sizes and over the end: the bus keeps them away */
-		bus_write(&w->bus, COM1 + (op & 7), 1u << (1 + arg % 3), UINT64_MAX, NULL);
-		CHECK(bus_read(&w->bus, COM1 + (op & 7), 2, NULL) == 0xffff);
+		bus_write(&w->b.ports, COM1 + (op & 7), 1u << (1 + arg % 3), UINT64_MAX, NULL);
+		CHECK(bus_read(&w->b.ports, COM1 + (op & 7), 2, NULL) == 0xffff);
 		break;
 	case 24 ... 25:
 		burst(w, arg);
@@ -228,10 +179,10 @@ static void step(struct world *w, u8 op, u8 arg)
 		slurp(w, 64u * arg);
 		break;
 	case 28:
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 		break;
 	case 29:
-		loop_manual_advance(w->loop, arg * NSEC_PER_MSEC / 8);
+		loop_manual_advance(w->b.loop, arg * NSEC_PER_MSEC / 8);
 		break;
 	case 30:
 		if (arg < 16 && w->out[0] >= 0) {

@@ -106,16 +106,16 @@ static void step(struct vworld *w, struct vfake **f)
 		vqd_used(&w->q[i], NULL);
 		break;
 	case 11:
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 		break;
 	case 12:
 		which = vw_u8(w);
-		vw_end_io(w, which, op % 2 ? vw_u8(w) : -EIO);
+		board_end_io(&w->b, which, op % 2 ? vw_u8(w) : -EIO);
 		break;
 	case 13:
 		(*f)->mode = (enum vfake_mode)(op % 4);
-		w->hold = op & 4;
-		w->bells_full = op & 8;
+		w->b.hold = op & 4;
+		w->b.bells_full = op & 8;
 		break;
 	case 14:
 		if (op % 4 == 0)
@@ -146,9 +146,9 @@ static void works(struct vworld *w, struct vfake *f)
 	for (unsigned int i = 0; i < N_QUEUES; i++) {
 		head = vqd_add(&w->q[i], &(struct vqd_buf){ VW_DATA, 8, true }, 1);
 		vw_write(w, VMMIO_QUEUE_NOTIFY, 4, i);
-		loop_manual_run(w->loop);
+		loop_manual_run(w->b.loop);
 		CHECK(vqd_used(&w->q[i], &len) == head && len == 8);
-		CHECK(w->level && vmmio_ack(&w->m) == 1 && !w->level);
+		CHECK(vw_level(w) && vmmio_ack(&w->m) == 1 && !vw_level(w));
 	}
 }
 
@@ -166,7 +166,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	for (unsigned int i = 0; w->len && i < 1000; i++)
 		step(w, &f);
 	vw_reset(w);
-	w->bells_full = false;
+	w->b.bells_full = false;
 	works(w, f);
 	vw_unplug(w);
 	vw_close(w);

@@ -386,7 +386,7 @@ static void ssdt_has_each_virtio_mmio_device_at_its_place(void **state)
 			u8 crs[21] = { 0x86, 9, 0, 1 };
 
 			put_le32(crs + 4, X86_VIRTIO_MMIO_BASE + n * X86_VIRTIO_MMIO_STEP);
-			put_le32(crs + 8, X86_VIRTIO_MMIO_LEN);
+			put_le32(crs + 8, 0x200);
 			memcpy(crs + 12, "\x89\x06\x00\x09\x01", 5);
 			put_le32(crs + 17, X86_IRQ_SHARED + n % X86_N_IRQ_SHARED);
 			assert_int_equal(contains(t, crs, sizeof(crs)), n < counts[i]);

@@ -334,24 +334,6 @@ static void a_binding_that_fails_leaves_the_message_pending(void **state)
 	teardown(&b);
 }
 
-static void a_reset_table_is_as_new(void **state)
-{
-	struct table b;
-
-	(void)state;
-	setup(&b, N);
-	for (u32 i = 0; i < N; i++)
-		entry(&b, i, ADDR, i, false);
-	msix_control(&b.x, true, true);
-	msix_control(&b.x, true, false);
-	msix_reset(&b.x);
-	for (u32 i = 0; i < N; i++)
-		assert_false(b.t.msi[i].bound);
-	for (u32 off = 0; off < N * ENTRY; off += 4)
-		assert_int_equal(get(&b, off), off % ENTRY == CONTROL);
-	teardown(&b);
-}
-
 static void messages_are_given_back(void **state)
 {
 	struct table b;
@@ -428,7 +410,6 @@ int main(void)
 		cmocka_unit_test(accesses_of_other_sizes_or_places_are_dropped),
 		cmocka_unit_test(the_largest_table_has_a_bit_for_each_vector),
 		cmocka_unit_test(a_binding_that_fails_leaves_the_message_pending),
-		cmocka_unit_test(a_reset_table_is_as_new),
 		cmocka_unit_test(messages_are_given_back),
 		cmocka_unit_test(a_machine_out_of_messages_is_an_error_that_keeps_none),
 		cmocka_unit_test(a_machine_without_messages_has_no_table),

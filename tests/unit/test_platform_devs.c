@@ -56,7 +56,7 @@ static void the_bus_says_who_answered_and_when_nobody_did(void **state)
 	devtest_fini(&t);
 }
 
-static void a_device_lives_on_the_loop_of_its_slot(void **state)
+static void a_device_lives_on_the_loop_of_its_env(void **state)
 {
 	struct loop *own;
 	struct devtest t;
@@ -64,11 +64,11 @@ static void a_device_lives_on_the_loop_of_its_slot(void **state)
 	(void)state;
 	devtest_init(&t, 0);
 	assert_int_equal(loop_create(&own, LOOP_MANUAL, NULL), 0);
+	t.env.loop = own;
 	devtest_plug(&t, &(struct dev_slot){
 				 .cls = &acpi_pm_class,
 				 .name = "acpi-pm",
-				 .ranges = { { &t.ports, 0x600, ACPI_PM_LEN, BUS_SIZE_ANY, 0 } },
-				 .loop = own });
+				 .ranges = { { &t.ports, 0x600, ACPI_PM_LEN, BUS_SIZE_ANY, 0 } } });
 	devtest_out(&t, 0x600 + ACPI_PM1_EVT + ACPI_PM1_EVT_LEN / 2, 2, 1);
 	assert_false(devtest_timer_armed(&t));
 	devtest_advance(&t, 2000 * NSEC_PER_SEC); /* the timer's carry comes every 600 s */
@@ -832,7 +832,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_interrupt_line_that_no_controller_has_is_refused),
 		cmocka_unit_test(the_bus_says_who_answered_and_when_nobody_did),
-		cmocka_unit_test(a_device_lives_on_the_loop_of_its_slot),
+		cmocka_unit_test(a_device_lives_on_the_loop_of_its_env),
 		cmocka_unit_test(i8042_resets_on_any_pulse_of_the_reset_line),
 		cmocka_unit_test(i8042_resets_when_the_output_port_drops_the_reset_line),
 		cmocka_unit_test(i8042_is_never_busy_and_never_has_data),

@@ -50,7 +50,8 @@ struct rig {
 
 /* ---- the board ---------------------------------------------------------------------- */
 
-static void plug_at(struct rig *r, u64 base, struct dev **dev, struct vfake **f, struct loop *loop)
+static void plug_at(struct rig *r, u64 base, struct dev **dev, struct vfake **f,
+		    const struct dev_env *env)
 {
 	struct vfake_cfg fake = {
 		.out = f,
@@ -70,11 +71,10 @@ static void plug_at(struct rig *r, u64 base, struct dev **dev, struct vfake **f,
 		.ranges = { { &r->t.mmio, base, VMMIO_LEN, BUS_SIZE_ANY, 0 } },
 		.irq_chip = &r->t.chip,
 		.gsi = DEVTEST_GSI,
-		.loop = loop,
 		.cfg = &cfg,
 	};
 
-	if (dev_create(dev, &slot, &r->t.env, &err))
+	if (dev_create(dev, &slot, env, &err))
 		fail_msg("%s", err.msg);
 }
 
@@ -85,7 +85,7 @@ static void rig_init(struct rig *r)
 	devtest_add_ram(&r->t, 0, RAM);
 	r->fd = memfd_create("disk", MFD_CLOEXEC);
 	assert_int_equal(write(r->fd, "0123456789abcdef", 16), 16);
-	plug_at(r, BASE, &r->t.dev, &r->f, NULL);
+	plug_at(r, BASE, &r->t.dev, &r->f, &r->t.env);
 	r->m = (struct vmmio){ .bus = &r->t.mmio, .gm = &r->t.gmem, .base = BASE };
 }
 
@@ -689,6 +689,7 @@ static void ping(struct rig *r, unsigned int batch, unsigned int pause)
 struct threaded {
 	struct rig r;
 	struct loop *loop;
+	struct dev_env env;
 	struct dev *dev;
 	pthread_t thread;
 };
@@ -699,7 +700,9 @@ static void threaded_init(struct threaded *t, enum loop_kind kind)
 
 	rig_init(r);
 	assert_int_equal(loop_create(&t->loop, kind, NULL), 0);
-	plug_at(r, BASE + VMMIO_LEN, &t->dev, &r->f, t->loop);
+	t->env = r->t.env;
+	t->env.loop = t->loop;
+	plug_at(r, BASE + VMMIO_LEN, &t->dev, &r->f, &t->env);
 	r->m.base += VMMIO_LEN;
 	assert_int_equal(pthread_create(&t->thread, NULL, run_loop, t->loop), 0);
 }
@@ -880,7 +883,7 @@ static void other_devices_go_on_beside_a_broken_one(void **state)
 	devtest_run(&r.t);
 	assert_broken(&r);
 
-	plug_at(&r, BASE + VMMIO_LEN, &dev, &f, NULL);
+	plug_at(&r, BASE + VMMIO_LEN, &dev, &f, &r.t.env);
 	r.m.base += VMMIO_LEN;
 	bring_up(&r, 0);
 	assert_works(&r, 0);
@@ -1220,6 +1223,7 @@ static void what_cannot_be_made_leaves_nothing_and_says_why(void **state)
 		{ { .n_queues = 1, .size = 16, .init_ret = -EIO }, -EIO },
 		{ { .n_queues = VIRTIO_MAX_QUEUES + 1, .size = 16 }, -EINVAL },
 		{ { .n_queues = 1, .size = 2 * VQ_MAX_SIZE }, -EINVAL },
+		{ { .n_queues = 1, .size = 48 }, -EINVAL },
 		{ { .n_queues = 1, .size = 16, .config_len = VIRTIO_CONFIG_MAX }, 0 },
 		{ { .n_queues = 1, .size = 16, .config_len = VIRTIO_CONFIG_MAX + 1 }, -EINVAL },
 	};

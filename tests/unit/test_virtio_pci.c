@@ -152,12 +152,13 @@ static u64 sent(struct board *b, unsigned int vector)
 static void a_device_says_what_it_is(void **state)
 {
 	static const struct {
+		const struct virtio_class *cls;
 		u32 id, class_code;
-	} types[] = { { VIRTIO_ID_NET, 0x020000 },
-		      { VIRTIO_ID_BLOCK, 0x018000 },
-		      { VIRTIO_ID_CONSOLE, 0x078000 },
-		      { VIRTIO_ID_RNG, 0xff0000 },
-		      { VFAKE_ID, 0xff0000 } };
+	} types[] = { { &virtio_net_class, 1, 0x020000 },
+		      { &virtio_blk_class, 2, 0x018000 },
+		      { &virtio_console_class, 3, 0x078000 },
+		      { &virtio_rng_class, 4, 0xff0000 },
+		      { &vfake_class, VFAKE_ID, 0xff0000 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
@@ -165,7 +166,8 @@ static void a_device_says_what_it_is(void **state)
 		u32 id = VPCI_DEVICE_BASE + types[i].id;
 		struct board b;
 
-		cls.id = types[i].id;
+		cls.id = types[i].cls->id;
+		cls.pci_class = types[i].cls->pci_class;
 		setup_bridge(&b);
 		plug(&b, &cls, &(struct vfake_cfg){ .n_queues = 1, .size = 64 });
 		assert_int_equal(pcid_read(&b.v.pci, PCID_VENDOR, 4), id << 16 | VPCI_VENDOR);

@@ -76,7 +76,7 @@ static inline void vfake_serve(struct vfake *f, struct virtio_queue *q)
 	if (f->serving)
 		f->serving(f, f->serving_ctx);
 	f->log[f->n_served++ % VFAKE_MAX_LOG] = (u8)q->index;
-	vq_push(&q->vq, &f->chain, len);
+	vq_push(&q->vq, &f->chain.used, len);
 }
 
 static inline void vfake_io_ended(struct dev *dev, struct dev_io *io)
