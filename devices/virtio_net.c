@@ -84,6 +84,7 @@
 struct pair {
 	bool wanted;  /* what the back end was last told by want_recv */
 	bool blocked; /* sending: the back end was full */
+	bool again;   /* sending: to be looked at in the next round */
 	bool hurry;   /* patience ran out: take frames into what room there is */
 	bool waiting; /* for more room, with some already there */
 
@@ -112,6 +113,7 @@ struct virtio_net {
 	struct dev_doorbell bell;
 	struct dev_doorbell broken; /* signalled by vhost-net */
 	struct dev_timer patience;
+	struct dev_work look;
 	u64 n_tx_dropped, n_rx_lost;
 	struct ratelimit limit;
 
@@ -301,18 +303,40 @@ static int send_frame(struct virtio_net *n, unsigned int i, const struct gmem_ve
 	return ret;
 }
 
+/*
+ * Behind a frame the next one is on its way: the queue is looked at again after a round of the
+ * loop, and only a look that finds nothing asks to be told. A notification costs the guest far more
+ * than a look costs us.
+ */
 static void transmit(struct virtio_net *n, unsigned int i, struct virtio_queue *q)
 {
 	struct pair *p = &n->pairs[i];
+	unsigned int n_sent = 0;
 
-	p->blocked = false;
-	while (virtio_next(q, &n->chain)) {
+	p->blocked = p->again = false;
+	while (n_sent < VIRTIO_KICK_MAX &&
+	       (virtio_pop(q, &n->chain) || (!n_sent && virtio_next(q, &n->chain)))) {
 		if (send_frame(n, i, &n->chain.out) == -EAGAIN) {
 			vq_unpop(&q->vq, 1);
 			p->blocked = true;
 			return;
 		}
 		vq_push(&q->vq, &n->chain.used, 0);
+		n_sent++;
+	}
+	if (n_sent) {
+		p->again = true;
+		dev_work_post(&n->look);
+	}
+}
+
+static void look_again(struct dev *dev)
+{
+	struct virtio_net *n = to_net(virtio_of(dev));
+
+	for (unsigned int i = 0; i < n->n_active; i++) {
+		if (n->pairs[i].again)
+			virtio_run(&n->v.queues[2 * i + 1]);
 	}
 }
 
@@ -322,7 +346,7 @@ static void pair_reset(struct pair *p)
 {
 	p->room = (struct gmem_vec){ .iov = p->iov };
 	p->n_held = 0;
-	p->waiting = p->hurry = p->blocked = false;
+	p->waiting = p->hurry = p->blocked = p->again = false;
 }
 
 /* Append the room of n->chain to the less than VQ_MAX_SEGS pieces there are. */
@@ -677,6 +701,7 @@ static int net_init(struct virtio *v, const void *cfg, struct lkvm_error *err)
 	v->config_len = CONFIG_LEN;
 
 	dev_timer_init(&n->patience, v->dev, on_patience);
+	dev_work_init(&n->look, v->dev, look_again);
 	ret = virtio_add_queues(v, 2 * n->max_pairs + 1, QUEUE_SIZE, err);
 	if (!ret)
 		ret = dev_doorbell_init(&n->bell, v->dev, on_bell, err);
@@ -692,6 +717,7 @@ static void net_fini(struct virtio *v)
 	struct virtio_net *n = to_net(v);
 
 	dev_timer_set(&n->patience, 0);
+	dev_work_cancel(&n->look);
 	for (unsigned int i = 0; i < n->max_pairs && n->pairs; i++)
 		net_lend_fini(&n->pairs[i].lend);
 	dev_doorbell_fini(&n->broken);

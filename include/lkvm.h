@@ -157,7 +157,11 @@ struct lkvm_disk {
 enum lkvm_net_mode {
 	LKVM_NET_NONE = 0, /* a card with its cable out */
 	LKVM_NET_TAP,	   /* a tap interface of the host */
-	LKVM_NET_USER,	   /* libslirp: no privileges, NAT, DHCP, DNS, port forwards */
+	/*
+	 * libslirp: no privileges, NAT, DHCP, DNS, port forwards. The guest reaches services of the
+	 * host's loopback, through 10.0.2.2.
+	 */
+	LKVM_NET_USER,
 	LKVM_NET_UNIX,	   /* a stream socket that somebody listens on, such as passt's */
 };
 

@@ -140,6 +140,31 @@ static void dev_timer_fire(struct loop_timer *timer)
 	pthread_mutex_unlock(&t->dev->lock);
 }
 
+static void dev_work_run(struct loop_work *work)
+{
+	struct dev_work *w = container_of(work, struct dev_work, work);
+
+	pthread_mutex_lock(&w->dev->lock);
+	w->fn(w->dev);
+	pthread_mutex_unlock(&w->dev->lock);
+}
+
+void dev_work_init(struct dev_work *work, struct dev *dev, void (*fn)(struct dev *dev))
+{
+	*work = (struct dev_work){ .work.fn = dev_work_run, .dev = dev, .fn = fn };
+}
+
+void dev_work_post(struct dev_work *work)
+{
+	loop_post(work->dev->loop, &work->work);
+}
+
+void dev_work_cancel(struct dev_work *work)
+{
+	if (work->dev)
+		loop_work_cancel(work->dev->loop, &work->work);
+}
+
 void dev_timer_init(struct dev_timer *timer, struct dev *dev, void (*fn)(struct dev *dev))
 {
 	*timer = (struct dev_timer){ .timer.fn = dev_timer_fire, .dev = dev, .fn = fn };

@@ -175,6 +175,20 @@ struct dev_timer {
 	void (*fn)(struct dev *dev);
 };
 
+/*
+ * Work for the next round of the loop, under the device's lock; asking twice is asking once. From
+ * the device's own code; taken back in fini.
+ */
+struct dev_work {
+	struct loop_work work;
+	struct dev *dev; /* NULL: not made */
+	void (*fn)(struct dev *dev);
+};
+
+void dev_work_init(struct dev_work *work, struct dev *dev, void (*fn)(struct dev *dev));
+void dev_work_post(struct dev_work *work);
+void dev_work_cancel(struct dev_work *work); /* accepts a zeroed struct */
+
 void dev_timer_init(struct dev_timer *timer, struct dev *dev, void (*fn)(struct dev *dev));
 void dev_timer_set(struct dev_timer *timer, u64 deadline);
 

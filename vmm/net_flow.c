@@ -11,7 +11,11 @@
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
+#define TCP_RST 0x04
 #define TCP_ACK 0x10
+
+#define WINDOW	 65535u	      /* libslirp's largest: it does not scale */
+#define FLOW_FAR (256 * 1024) /* more than a window, as acknowledgements may be late */
 
 #define BUFFER_EXTRA 256 /* of libslirp's buffers: headers, room in front */
 
@@ -140,20 +144,22 @@ static bool pass_segment(struct net_flow *nf, const struct segment *s)
 {
 	u8 ports[4] = { s->tcp[2], s->tcp[3], s->tcp[0], s->tcp[1] };
 	struct flow *flow = flow_find(nf, s->dst, ports);
-	u32 ahead;
+	s32 ahead, tail;
 
 	/* What has no text is not kept; nor does libslirp keep anything of a SYN. */
 	if (!s->len || (s->flags & TCP_SYN))
 		return true;
 	if (!flow)
 		return nf->n_strangers++ < FLOW_STRANGERS;
-	ahead = s->seq - flow->acked;
-	if ((s32)ahead <= 0)
-		ahead = 0;
-	if (ahead && flow->n >= flow_limit(nf))
+	ahead = (s32)(s->seq - flow->acked);
+	tail = (s32)(s->seq + s->len - flow->acked);
+	if (ahead > 0 && flow->n >= flow_limit(nf))
 		return false;
-	/* Outside all windows, where libslirp takes nothing; it must not confuse flow->end. */
-	if (ahead > FLOW_BYTES)
+	/*
+	 * Old, or outside all windows: libslirp keeps nothing of it. It is not counted, as it must
+	 * not take flow->end so far away that the comparison wraps around.
+	 */
+	if (tail <= 0 || ahead > FLOW_FAR)
 		return true;
 	if (!flow->n || (s32)(s->seq + s->len - flow->end) > 0)
 		flow->end = s->seq + s->len;
@@ -180,14 +186,14 @@ void net_flow_answer(struct net_flow *nf, const u8 *frame, size_t len)
 	struct segment s;
 	struct flow *flow;
 
-	/* A connection sends SYN or ACK alone; resets also go to who has none. */
-	if (len < ETH_HLEN || !parse(&s, frame, len) || (s.flags & 0x04))
+	/* Resets also go to who has no connection. */
+	if (len < ETH_HLEN || !parse(&s, frame, len) || (s.flags & TCP_RST))
 		return;
 	flow = flow_find(nf, s.src, s.tcp);
 	if (!flow) {
 		flow = flow_make(nf, s.src, s.tcp);
 		flow->n = flow_limit(nf);
-		flow->end = s.ack + FLOW_BYTES;
+		flow->end = s.ack + WINDOW;
 	}
 	flow->seen = ++nf->clock;
 	if (s.flags & TCP_ACK)

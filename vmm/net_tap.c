@@ -44,6 +44,7 @@ struct tap {
 	struct net net;
 	char name[IFNAMSIZ];
 	bool created; /* by us: no TUNSETIFF before ours */
+	struct ratelimit limit;
 	struct tap_queue queues[NET_MAX_PAIRS];
 };
 
@@ -166,7 +167,7 @@ static void tap_set_offloads(struct net *net, u64 offloads)
 	struct tap *tap = tap_of(net);
 	int ret = tap_tell_offloads(tap, offloads & net->offloads);
 
-	if (ret && net->link)
+	if (ret && net->link && ratelimit_ok(&tap->limit))
 		log_warn(net->log, "network: interface %s refuses offloads: %s", tap->name,
 			 err_text(-ret));
 }
@@ -211,7 +212,7 @@ static void tap_set_pairs(struct net *net, unsigned int pairs)
 		ret = ret ? ret : tap_attach_queue(&tap->queues[i], false);
 	for (unsigned int i = 0; i < pairs && i < net->max_pairs; i++)
 		ret = ret ? ret : tap_attach_queue(&tap->queues[i], true);
-	if (ret && net->link)
+	if (ret && net->link && ratelimit_ok(&tap->limit))
 		log_warn(net->log, "network: interface %s does not take %u queues: %s", tap->name,
 			 pairs, err_text(-ret));
 }

@@ -5,6 +5,9 @@
  * 10.0.2.0/24 with the host at .2, a DNS relay at .3 and DHCP from .15 on, and fec0::/64
  * with the same two.
  *
+ * The host's address is its loopback: the guest reaches services that listen on the host's
+ * 127.0.0.1 and ::1 alone, without having to be let in.
+ *
  * All of libslirp runs on the loop thread and is entered from four places: a frame of the
  * guest, a timer of its own, opening and closing, and user_round(), which does what libslirp
  * wants done around each wait. A round follows whatever may have given it work. It never
@@ -28,6 +31,7 @@
 #include <stdlib.h>
 
 #include "vmm/net.h"
+#include "vmm/net_flow.h"
 #include "vmm/net_poll.h"
 
 #define NETWORK	   0x0a000200u /* 10.0.2.0, host byte order */
@@ -95,6 +99,7 @@ struct user_net {
 	u8 fds[NET_POLL_MAX_FD]; /* FD_* */
 	struct net_poll poll;
 
+	struct net_flow flow;
 	struct frame_queue queue;
 	u8 bounce[ETH_HLEN + MAX_MTU];
 };
@@ -224,6 +229,7 @@ static ssize_t cb_send_packet(const void *buf, size_t len, void *opaque)
 {
 	struct user_net *u = opaque;
 
+	net_flow_answer(&u->flow, buf, len);
 	/* Whoever entered libslirp sees to the round that tells the device. */
 	if (len >= NET_MIN_FRAME && len <= NET_MAX_FRAME)
 		queue_put(&u->queue, buf, (u32)len);
@@ -356,8 +362,8 @@ static unsigned int ethertype(const u8 *frame)
 }
 
 /*
- * False for what surely needs no new socket: ARP, and TCP of a connection there is. Fragments
- * do not matter: those of TCP without the first one need none either.
+ * False for what surely needs no new socket: ARP, and TCP of a connection there is. A fragment
+ * may: it hides the flags, or brings others.
  */
 static bool may_open_socket(const u8 *frame, size_t len)
 {
@@ -365,6 +371,9 @@ static bool may_open_socket(const u8 *frame, size_t len)
 
 	if (ethertype(frame) == ETHERTYPE_ARP)
 		return false;
+	if (ethertype(frame) == ETHERTYPE_IP4 && len > ETH_HLEN + 7 &&
+	    ((frame[ETH_HLEN + 6] & 0x3f) || frame[ETH_HLEN + 7]))
+		return true;
 	if (ethertype(frame) == ETHERTYPE_IP4 && len > ETH_HLEN + 9 &&
 	    frame[ETH_HLEN + 9] == PROTO_TCP)
 		tcp = ETH_HLEN + (frame[ETH_HLEN] & 15u) * 4u;
@@ -411,7 +420,8 @@ static int user_send(struct net *net, unsigned int pair, const struct gmem_vec *
 		return -EAGAIN;
 	gmem_vec_read(frame, NET_HDR_LEN, u->bounce, len);
 	if (unanswered_ping(u->bounce, len) ||
-	    (u->n_sockets >= MAX_SOCKETS && may_open_socket(u->bounce, len)))
+	    (u->n_sockets >= MAX_SOCKETS && may_open_socket(u->bounce, len)) ||
+	    !net_flow_pass(&u->flow, u->bounce, len, loop_now(net->loop)))
 		return 0;
 	start = clock_ns();
 	slirp_input(u->slirp, u->bounce, (int)len);
@@ -584,6 +594,7 @@ int net_user_open(struct net **net, const struct lkvm_net *cfg, struct loop *loo
 		.ops = &user_ops, .log = log, .loop = loop, .max_pairs = 1, .link = true
 	};
 	u->mtu = cfg->mtu ? (unsigned int)min_u64(cfg->mtu, MAX_MTU) : DEFAULT_MTU;
+	net_flow_init(&u->flow, u->mtu);
 	u->lfd.fn = user_event;
 	u->work.fn = user_work;
 	u->timeout.fn = user_timeout;

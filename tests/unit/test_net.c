@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -1136,6 +1137,203 @@ static void user_guest_cannot_take_all_descriptors(void **state)
 	user_done(n);
 }
 
+/*
+ * Segments of one byte with gaps between them, which libslirp keeps one by one: it never gets
+ * more than so many, yet the connection is as good as new once the gaps are filled.
+ */
+static void user_segments_out_of_order_are_kept_up_to_a_limit(void **state)
+{
+	struct nettest *n = new_nettest();
+	struct tcp c = { .ip = HOST_IP, .sport = 1234, .seq = 1000 };
+	struct mallinfo2 before;
+	char data[1000], got[1000];
+	int listener, host;
+	size_t at = 0;
+	u32 base;
+
+	(void)state;
+	listener = host_listen(SOCK_STREAM, &c.dport);
+	user_open(n, NULL, 0);
+	arp_ask(n, HOST_IP);
+	devtest_run(&n->t);
+	assert_true(user_next(n) > 0);
+	tcp_open(n, &c, listener, &host);
+	base = c.seq;
+	before = mallinfo2();
+	for (u32 i = 0; i < 30000; i++) {
+		c.seq = base + 60000 - 2 * i;
+		/* now and then one that is far outside, which must not make it forget */
+		if (i % 64 == 63)
+			c.seq = base + 0x60000000u * (i / 64 % 3);
+		if (c.seq == base)
+			continue;
+		tcp_send(n, &c, TCP_ACK, "x", 1);
+		if (i % 64 == 0) {
+			devtest_run(&n->t);
+			while (nettest_recv(n, 2000) > 0)
+				;
+		}
+	}
+	assert_in_range(mallinfo2().uordblks, 0, before.uordblks + MIB);
+	memset(data, 'x', sizeof(data));
+	for (c.seq = base; c.seq - base < 60 * sizeof(data); c.seq += sizeof(data)) {
+		tcp_send(n, &c, TCP_ACK, data, sizeof(data));
+		for (at = 0; at < sizeof(got);) {
+			ssize_t ret = 0;
+
+			nettest_until(n, (ret = read(host, got, sizeof(got) - at)) > 0);
+			at += (size_t)ret;
+		}
+	}
+	while (user_next(n) > 0)
+		;
+	c.seq = base + 60001; /* what was sent highest */
+	tcp_send(n, &c, TCP_ACK, "x", 1);
+	c.seq++;
+	while (read(host, got, sizeof(got)) > 0)
+		;
+	/* The limit is there again for what comes out of order. */
+	for (u32 i = 50; i--;) {
+		struct tcp late = c;
+
+		late.seq += i;
+		tcp_send(n, &late, TCP_ACK, "y", 1);
+	}
+	for (at = 0; at < 50;) {
+		ssize_t ret = 0;
+
+		nettest_until(n, (ret = read(host, got, sizeof(got))) > 0);
+		at += (size_t)ret;
+	}
+	assert_int_equal(at, 50);
+	close(host);
+	close(listener);
+	user_done(n);
+}
+
+/* Some megabytes in order, in segments of all sizes, arrive without one being sent twice. */
+static void user_segments_in_order_are_never_lost(void **state)
+{
+	static const u16 sizes[] = { 1, 2, 100, 536, 1460 };
+	struct nettest *n = new_nettest();
+	struct tcp c = { .ip = HOST_IP, .sport = 1234, .seq = 0xfff00000u };
+	u8 data[1460], got[4096];
+	int listener, host;
+	u64 sent = 0, read_back = 0;
+
+	(void)state;
+	memset(data, 'x', sizeof(data));
+	listener = host_listen(SOCK_STREAM, &c.dport);
+	user_open(n, NULL, 0);
+	arp_ask(n, HOST_IP);
+	devtest_run(&n->t);
+	assert_true(user_next(n) > 0);
+	tcp_open(n, &c, listener, &host);
+	for (u32 i = 0; i < 10000; i++) {
+		u16 len = sizes[i / 2000];
+
+		tcp_send(n, &c, TCP_ACK, data, len);
+		c.seq += len;
+		sent += len;
+		if (i % 16 != 15)
+			continue;
+		while (read_back < sent) {
+			ssize_t ret = 0;
+
+			nettest_until(n, (ret = read(host, got, sizeof(got))) > 0);
+			read_back += (u64)ret;
+		}
+		while (user_next(n) > 0)
+			;
+	}
+	assert_int_equal(read_back, sent);
+	close(host);
+	close(listener);
+	user_done(n);
+}
+
+/* A fragment of @len bytes at f + 34; @off in 8 bytes, 0x2000: more follow. */
+static u32 put_fragment(u8 *f, u8 proto, u16 id, u16 off, u16 len)
+{
+	u32 all = put_ip4(f, proto, GUEST_IP, HOST_IP, len);
+
+	put_be16(f + 18, id);
+	put_be16(f + 20, off);
+	put_be16(f + 24, 0);
+	put_be16(f + 24, checksum(f + 14, 20, 0));
+	return all;
+}
+
+static void user_fragments_do_not_hide_that_a_socket_is_wanted(void **state)
+{
+	struct nettest *n = new_nettest();
+	unsigned int before;
+	u16 port;
+	int listener;
+	u8 f[100];
+
+	(void)state;
+	listener = host_listen(SOCK_STREAM, &port);
+	assert_int_equal(listen(listener, 4096), 0);
+	user_open(n, NULL, 0);
+	arp_ask(n, HOST_IP);
+	devtest_run(&n->t);
+	assert_true(user_next(n) > 0);
+	before = nettest_fds();
+	for (u16 i = 0; i < 700; i++) {
+		u8 seg[20] = { [12] = 5 << 4, [13] = TCP_SYN };
+
+		put_be16(seg, (u16)(4000 + i));
+		put_be16(seg + 2, port);
+		put_be32(seg + 4, 1);
+		put_be16(seg + 14, 65535);
+		memcpy(f + 34, seg, sizeof(seg));
+		put_ip4(f, 6, GUEST_IP, HOST_IP, sizeof(seg));
+		put_be16(seg + 16, checksum(seg, sizeof(seg), pseudo_sum(f, sizeof(seg))));
+		memcpy(f + 34, seg, 8);
+		user_send(n, f, put_fragment(f, 6, (u16)(i + 1), 0x2000, 8));
+		memcpy(f + 34, seg + 8, 12);
+		user_send(n, f, put_fragment(f, 6, (u16)(i + 1), 1, 12));
+		devtest_run(&n->t);
+		while (nettest_recv(n, 2000) > 0)
+			;
+	}
+	assert_in_range(nettest_fds(), 0, before + 512);
+	close(listener);
+	user_done(n);
+}
+
+static void user_fragments_that_wait_for_others_are_bounded(void **state)
+{
+	struct nettest *n = new_nettest();
+	struct mallinfo2 before;
+	char got[16];
+	u8 f[100] = { 0 };
+	int host;
+	u16 port;
+
+	(void)state;
+	host = host_listen(SOCK_DGRAM, &port);
+	user_open(n, NULL, 0);
+	arp_ask(n, HOST_IP);
+	devtest_run(&n->t);
+	assert_true(user_next(n) > 0);
+	before = mallinfo2();
+	for (u16 i = 0; i < 20000; i++)
+		user_send(n, f, put_fragment(f, 17, i, 0x2000, 8));
+	assert_in_range(mallinfo2().uordblks, 0, before.uordblks + 4 * MIB);
+	/* A second later a datagram in two pieces goes through. */
+	devtest_advance(&n->t, NSEC_PER_SEC);
+	put_udp(f, GUEST_IP, 5000, HOST_IP, port, "ping", 4);
+	user_send(n, f, put_fragment(f, 17, 30000, 0x2000, 8));
+	memcpy(f + 34, "ping", 4);
+	user_send(n, f, put_fragment(f, 17, 30000, 1, 4));
+	nettest_until(n, recv(host, got, sizeof(got), 0) == 4);
+	assert_memory_equal(got, "ping", 4);
+	close(host);
+	user_done(n);
+}
+
 /* Each of these has libslirp keep an answer until it knows where to. */
 static void user_flood_leaves_the_loop_to_others(void **state)
 {
@@ -1378,6 +1576,10 @@ int main(void)
 		cmocka_unit_test(user_ports_are_given_back_at_the_end),
 		cmocka_unit_test(user_frames_that_nobody_takes_are_lost_in_the_end),
 		cmocka_unit_test(user_guest_cannot_take_all_descriptors),
+		cmocka_unit_test(user_segments_out_of_order_are_kept_up_to_a_limit),
+		cmocka_unit_test(user_segments_in_order_are_never_lost),
+		cmocka_unit_test(user_fragments_do_not_hide_that_a_socket_is_wanted),
+		cmocka_unit_test(user_fragments_that_wait_for_others_are_bounded),
 		cmocka_unit_test(user_flood_leaves_the_loop_to_others),
 		cmocka_unit_test(user_frame_longer_than_the_mtu_is_lost),
 		cmocka_unit_test(user_survives_frames_of_no_sense),
