@@ -162,7 +162,7 @@ enum lkvm_net_mode {
 	 * host's loopback, through 10.0.2.2.
 	 */
 	LKVM_NET_USER,
-	LKVM_NET_UNIX,	   /* a stream socket that somebody listens on, such as passt's */
+	LKVM_NET_UNIX, /* a stream socket that somebody listens on, such as passt's */
 };
 
 /* Whether the kernel moves a tap's frames by itself (/dev/vhost-net). */

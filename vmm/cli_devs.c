@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/cli.h"
@@ -207,9 +208,8 @@ int cli_disk(struct lkvm_config *cfg, const char *val)
 struct net_arg {
 	struct lkvm_net *net;
 	bool has_mode;
+	bool two_modes;
 };
-
-#define MODES_ALLOWED "tap, user, unix or none, once"
 
 static const char *net_mode(void *at, const char *val)
 {
@@ -222,13 +222,14 @@ static const char *net_mode(void *at, const char *val)
 	struct net_arg *arg = at;
 
 	for (size_t i = 0; i < COUNT(modes); i++) {
-		if (strcmp(val, modes[i]) || arg->has_mode)
+		if (strcmp(val, modes[i]))
 			continue;
+		arg->two_modes |= arg->has_mode;
 		arg->net->mode = (enum lkvm_net_mode)i;
 		arg->has_mode = true;
 		return NULL;
 	}
-	return MODES_ALLOWED;
+	return "tap, user, unix or none";
 }
 
 static const char *net_tap(void *at, const char *val)
@@ -261,9 +262,8 @@ static const char *net_socket(void *at, const char *val)
 
 static const char *net_unix(void *at, const char *val)
 {
-	const char *allowed = net_mode(at, "unix");
-
-	return allowed ? allowed : net_socket(at, val);
+	net_mode(at, "unix");
+	return net_socket(at, val);
 }
 
 static const char *net_mac(void *at, const char *val)
@@ -383,6 +383,21 @@ static const struct key net_keys[] = {
 	{ "hostfwd", .many = true, .set = net_hostfwd },
 };
 
+/* A first word without a value that is no key: who wrote it meant a mode. */
+static bool begins_with_a_mode(const char *val)
+{
+	size_t len = strcspn(val, ",");
+
+	if (!len || memchr(val, '=', len))
+		return true;
+	for (size_t i = 0; i < COUNT(net_keys); i++) {
+		if (net_keys[i].bare && strlen(net_keys[i].name) == len &&
+		    !memcmp(net_keys[i].name, val, len))
+			return true;
+	}
+	return false;
+}
+
 int cli_network(struct lkvm_config *cfg, const char *val)
 {
 	struct net_arg arg = { 0 };
@@ -391,8 +406,14 @@ int cli_network(struct lkvm_config *cfg, const char *val)
 	if (cfg->n_nets == LKVM_MAX_NETS)
 		return cli_fail(CLI_BAD_INPUT, "--network %s: one too many; at most %d are allowed",
 				val, LKVM_MAX_NETS);
+	if (!begins_with_a_mode(val))
+		return cli_fail(CLI_BAD_INPUT,
+				"--network %s: '%.*s': must be tap, user, unix=PATH or none", val,
+				(int)strcspn(val, ","), val);
 	arg.net = &cfg->nets[cfg->n_nets++];
 	status = set_keys("network", val, val, net_keys, COUNT(net_keys), &arg);
+	if (!status && arg.two_modes)
+		return cli_fail(CLI_BAD_INPUT, "--network %s: mode is given twice", val);
 	if (!status && !arg.has_mode)
 		return cli_fail(CLI_BAD_INPUT,
 				"--network %s: has no mode=; must be tap, user, unix or none", val);
@@ -450,17 +471,13 @@ static bool no_file(struct lkvm_error *err, const char *name, const char *key, c
 	return false;
 }
 
-/* @flags as for open(2). A descriptor of the caller's stays open, as it came. */
-static bool open_file(const char *name, const char *key, const char *file, int flags, int *fd,
-		      struct lkvm_error *err)
+/* A descriptor of the caller's stays open, as it came. */
+static bool take_fd(const char *name, const char *key, const char *file, int mode, int *fd,
+		    struct lkvm_error *err)
 {
-	int mode = flags & O_ACCMODE, has;
 	unsigned long n;
+	int has;
 
-	if (strncmp(file, "fd:", 3)) {
-		*fd = open(file, flags | O_CLOEXEC | O_NOCTTY, 0666);
-		return *fd >= 0 || no_file(err, name, key, file, strerror(errno));
-	}
 	if (!number(file + 3, 0, 1 << 20, &n))
 		return no_file(err, name, key, file, "must be a file or fd:N");
 	has = fcntl((int)n, F_GETFL);
@@ -474,19 +491,110 @@ static bool open_file(const char *name, const char *key, const char *file, int f
 	return true;
 }
 
+/* @flags as for open(2). */
+static bool open_file(const char *name, const char *key, const char *file, int flags, int *fd,
+		      struct lkvm_error *err)
+{
+	struct stat st;
+
+	if (!strncmp(file, "fd:", 3)) {
+		if (!take_fd(name, key, file, flags & O_ACCMODE, fd, err))
+			return false;
+	} else {
+		*fd = open(file, flags | O_CLOEXEC | O_NOCTTY, 0666);
+		if (*fd < 0)
+			return no_file(err, name, key, file, strerror(errno));
+	}
+	if (!fstat(*fd, &st) && S_ISDIR(st.st_mode))
+		return no_file(err, name, key, file, "is a directory");
+	return true;
+}
+
+/* Of terminals, sockets and the like both ends are one file, or many may share them. */
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return (S_ISREG(a->st_mode) || S_ISFIFO(a->st_mode)) && a->st_dev == b->st_dev &&
+	       a->st_ino == b->st_ino;
+}
+
+static bool is_path(const struct stat *st, const char *path)
+{
+	struct stat other;
+
+	return path[0] && !stat(path, &other) && same_file(st, &other);
+}
+
+static bool is_fd(const struct stat *st, int fd)
+{
+	struct stat other;
+
+	return fd >= 0 && !fstat(fd, &other) && same_file(st, &other);
+}
+
+/* What the file @st of port @port is as well; "" for nothing. */
+static void find_other_use(const struct run_opts *opts, unsigned int port, const struct stat *st,
+			   char *use, size_t size)
+{
+	const struct lkvm_config *cfg = &opts->cfg;
+
+	use[0] = 0;
+	if (is_path(st, cfg->kernel))
+		snprintf(use, size, "is also the --kernel");
+	if (is_path(st, cfg->initrd))
+		snprintf(use, size, "is also the --initrd");
+	if (is_fd(st, opts->report.fd))
+		snprintf(use, size, "is also the --report");
+	for (unsigned int i = 0; i < cfg->n_disks; i++) {
+		if (is_path(st, cfg->disks[i].path))
+			snprintf(use, size, "is also the --disk");
+	}
+	for (unsigned int i = 0; i < cfg->n_ports; i++) {
+		if (is_fd(st, cfg->ports[i].io.in_fd))
+			snprintf(use, size, "is also the in= of --port %s", cfg->ports[i].name);
+		if (i != port && is_fd(st, cfg->ports[i].io.out_fd))
+			snprintf(use, size, "is also the out= of --port %s", cfg->ports[i].name);
+	}
+}
+
+/* A guest that writes to a port must not write to anything else that way. */
+static bool outputs_are_apart(const struct run_opts *opts, struct lkvm_error *err)
+{
+	for (unsigned int i = 0; i < opts->cfg.n_ports; i++) {
+		const struct lkvm_port *port = &opts->cfg.ports[i];
+		char use[LKVM_PORT_NAME_MAX + 32];
+		struct stat st;
+
+		if (port->io.out_fd < 0 || fstat(port->io.out_fd, &st))
+			continue;
+		find_other_use(opts, i, &st, use, sizeof(use));
+		if (use[0])
+			return no_file(err, port->name, "out", opts->ports[i].out, use);
+	}
+	return true;
+}
+
+/*
+ * Inputs first, and a FIFO among them without waiting for its writer: opening one for output waits
+ * for a reader, which may itself wait for us to read.
+ */
 bool ports_open(struct run_opts *opts, struct lkvm_error *err)
 {
 	for (unsigned int i = 0; i < opts->cfg.n_ports; i++) {
-		const struct cli_port *files = &opts->ports[i];
 		struct lkvm_port *port = &opts->cfg.ports[i];
 
-		if (files->out[0] &&
-		    !open_file(port->name, "out", files->out, O_WRONLY | O_CREAT | O_TRUNC,
-			       &port->io.out_fd, err))
-			return false;
-		if (files->in[0] &&
-		    !open_file(port->name, "in", files->in, O_RDONLY, &port->io.in_fd, err))
+		if (opts->ports[i].in[0] && !open_file(port->name, "in", opts->ports[i].in,
+						       O_RDONLY | O_NONBLOCK, &port->io.in_fd, err))
 			return false;
 	}
-	return true;
+	for (unsigned int i = 0; i < opts->cfg.n_ports; i++) {
+		struct lkvm_port *port = &opts->cfg.ports[i];
+
+		/* Not O_TRUNC: it may be the wrong file. */
+		if (opts->ports[i].out[0] && !open_file(port->name, "out", opts->ports[i].out,
+							O_WRONLY | O_CREAT, &port->io.out_fd, err))
+			return false;
+	}
+	return outputs_are_apart(opts, err);
 }

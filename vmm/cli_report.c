@@ -30,7 +30,8 @@ int report_open(struct cli_report *report, const char *arg)
 		report->fd = (int)fd;
 		return 0;
 	}
-	report->fd = open(arg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	/* Emptied once there is something to say: until then it may be the last run's. */
+	report->fd = open(arg, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	if (report->fd < 0)
 		return cli_fail(CLI_BAD_INPUT, "--report json=%s: cannot be written: %s", arg,
 				strerror(errno));
@@ -219,6 +220,8 @@ bool report_write(const struct cli_report *report, const struct lkvm_config *cfg
 
 	if (report->fd < 0)
 		return true;
+	if (report->opened)
+		ftruncate_file(report->fd);
 	obj = vm ? of_vm(vm) : of_error(cfg, err);
 	dump = json_dumps(obj, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	ok = dump && write_all(report->fd, dump) && write_all(report->fd, "\n");

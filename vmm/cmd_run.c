@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/cli.h"
@@ -106,6 +107,58 @@ static int say_why_not(const struct run_opts *opts, const struct lkvm_error *err
 	return cli_error_status(err);
 }
 
+static bool empty_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) || !S_ISREG(st.st_mode) || !ftruncate(fd, 0);
+}
+
+/*
+ * The files that were opened for output, of which the names may have been mistakes as long as the
+ * machine could still be refused. Descriptors of the caller's are left as they came.
+ */
+static int empty_outputs(const struct run_opts *opts, struct lkvm_error *err)
+{
+	if (opts->report.opened)
+		empty_file(opts->report.fd);
+	for (unsigned int i = 0; i < opts->cfg.n_ports; i++) {
+		const char *file = opts->ports[i].out;
+
+		if (!file[0] || !strncmp(file, "fd:", 3) ||
+		    empty_file(opts->cfg.ports[i].io.out_fd))
+			continue;
+		err->kind = LKVM_ERR_INPUT;
+		err->code = -errno;
+		snprintf(err->msg, sizeof(err->msg), "--port %s,out=%.200s: cannot be emptied: %s",
+			 opts->cfg.ports[i].name, file, strerror(errno));
+		return err->code;
+	}
+	return 0;
+}
+
+/* Whether a word of the command line makes the virtio console one of the kernel's. */
+static bool has_hvc0(const char *params)
+{
+	static const char word[] = "console=hvc0";
+
+	for (const char *p = params; (p = strstr(p, word)); p++) {
+		char end = p[sizeof(word) - 1];
+
+		if ((p == params || p[-1] == ' ') && (!end || end == ' ' || end == ','))
+			return true;
+	}
+	return false;
+}
+
+static void warn_of_params(const struct lkvm_config *cfg)
+{
+	if (cfg->virtio_console && cfg->log_level >= LKVM_LOG_WARNING && !has_hvc0(cfg->cmdline))
+		on_log(NULL, LKVM_LOG_WARNING,
+		       "--console virtio: --params has no console=hvc0, so the guest may not read "
+		       "its console");
+}
+
 static int run(struct run_opts *opts)
 {
 	struct lkvm_error err = { 0 };
@@ -119,8 +172,9 @@ static int run(struct run_opts *opts)
 	else if (isatty(STDIN_FILENO))
 		opts->cfg.console.in_fd = -1; /* a background job may not read its terminal */
 
-	if (lkvm_vm_create(&opts->cfg, &vm, &err))
+	if (lkvm_vm_create(&opts->cfg, &vm, &err) || empty_outputs(opts, &err))
 		goto failed;
+	warn_of_params(&opts->cfg);
 	if (opts->cfg.console.escape && !tty_raw())
 		fprintf(stderr, "lkvm: Ctrl-a x ends the guest, Ctrl-a h helps\r\n");
 	pass_size_on(vm);

@@ -76,6 +76,13 @@ static bool process_holds_lock(const char *pid, const struct stat *st, unsigned 
 	return found;
 }
 
+/* Who holds the lock; the name is "name (pid N)". */
+enum holder {
+	HOLDER_UNKNOWN,
+	HOLDER_OTHER,
+	HOLDER_SELF,
+};
+
 /* "name (pid N)". The name is whatever that process calls itself. */
 static void name_process(const char *pid, char *name)
 {
@@ -91,11 +98,12 @@ static void name_process(const char *pid, char *name)
 	snprintf(name, HOLDER_NAME_MAX, "%s (pid %.16s)", *comm ? comm : "a process", pid);
 }
 
-/* Processes of others are seen by root only, and none where /proc is not mounted: false then. */
-static bool find_holder(const struct stat *st, char *name)
+/* Processes of others are seen by root only, and none where /proc is not mounted. */
+static enum holder find_holder(const struct stat *st, char *name)
 {
 	unsigned int budget = HOLDER_MAX_FILES;
 	DIR *proc = opendir("/proc");
+	enum holder holder = HOLDER_UNKNOWN;
 	bool found = false;
 	struct dirent *e;
 
@@ -106,9 +114,13 @@ static bool find_holder(const struct stat *st, char *name)
 		if (found)
 			name_process(e->d_name, name);
 	}
+	if (found && strtol(e->d_name, NULL, 10) == getpid())
+		holder = HOLDER_SELF;
+	else if (found)
+		holder = HOLDER_OTHER;
 	if (proc)
 		closedir(proc);
-	return found;
+	return holder;
 }
 
 /* @role: who has it in the way; @unnamed: what is said if no process is seen to. */
@@ -117,8 +129,17 @@ static int refuse_held(const struct disk *disk, const struct stat *st, const cha
 {
 	char name[HOLDER_NAME_MAX];
 
-	if (find_holder(st, name))
+	switch (find_holder(st, name)) {
+	case HOLDER_SELF:
+		return err_input(err,
+				 DISK "is given twice, or to two machines of this process; "
+				      "only with ,ro each time",
+				 disk->path);
+	case HOLDER_OTHER:
 		return err_input(err, DISK "is in use by %s: %s", disk->path, role, name);
+	case HOLDER_UNKNOWN:
+		break;
+	}
 	return err_input(err, DISK "is in use by %s", disk->path, unnamed);
 }
 

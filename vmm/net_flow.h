@@ -12,8 +12,9 @@
  * together, until libslirp's answer puts them back as full. No TCP in IPv4 fragments: nobody
  * sends it (MSS), and it would hide from all this.
  *
- * The bound: FLOW_BYTES for each connection (at least FLOW_MIN buffers), 30 * FRAG_BYTES for
- * fragments.
+ * The bound: FLOW_BYTES for each connection (at least FLOW_MIN buffers) and 30 * FRAG_BYTES for
+ * fragments. A guest that opens connections until others are forgotten gets a buffer more for
+ * each of those, FLOW_STRANGERS a second: some 28 KB with an MTU of 1500.
  */
 #ifndef LKVM_VMM_NET_FLOW_H
 #define LKVM_VMM_NET_FLOW_H

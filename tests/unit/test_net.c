@@ -18,6 +18,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/net_flow.h"
+
 /* ---- unix: a peer that is the test --------------------------------------------------- */
 
 struct peer {
@@ -1139,7 +1141,8 @@ static void user_guest_cannot_take_all_descriptors(void **state)
 
 /*
  * Segments of one byte with gaps between them, which libslirp keeps one by one: it never gets
- * more than so many, yet the connection is as good as new once the gaps are filled.
+ * more than so many, yet the connection is as good as new once the gaps are filled. Memory is
+ * what the allocator says (nothing, under a sanitizer).
  */
 static void user_segments_out_of_order_are_kept_up_to_a_limit(void **state)
 {
@@ -1250,6 +1253,70 @@ static void user_segments_in_order_are_never_lost(void **state)
 	close(host);
 	close(listener);
 	user_done(n);
+}
+
+/* A segment over IPv6 between the guest's @port and port 80; @out: from the guest. */
+static u32 put_tcp6(u8 *f, bool out, u16 port, u32 seq, u32 ack, u8 flags, u16 len)
+{
+	memset(f, 0, 74u + len);
+	put_eth(f, host_mac, 0x86dd);
+	f[14] = 0x60;
+	put_be16(f + 18, (u16)(20 + len));
+	f[20] = 6;
+	f[out ? 53 : 37] = 1; /* the other end's address; the guest's is all zero */
+	put_be16(f + (out ? 54 : 56), port);
+	put_be16(f + (out ? 56 : 54), 80);
+	put_be32(f + 58, seq);
+	put_be32(f + 62, ack);
+	f[66] = 5 << 4;
+	f[67] = flags;
+	return 74u + len;
+}
+
+/* How many of @n segments with a gap before them go through. */
+static unsigned int flow_gaps(struct net_flow *nf, u16 port, u8 flags, u16 len, unsigned int n)
+{
+	unsigned int passed = 0;
+	u8 f[100];
+
+	for (unsigned int i = 0; i < n; i++)
+		passed += net_flow_pass(nf, f, put_tcp6(f, true, port, 1000 + 2 * i, 1, flags, len),
+					0);
+	return passed;
+}
+
+static void flow_counts_ipv6_and_fins_and_knows_who_it_forgot(void **state)
+{
+	struct net_flow *nf = calloc(1, sizeof(*nf));
+	unsigned int limit;
+	u8 f[100];
+
+	(void)state;
+	assert_non_null(nf);
+	net_flow_init(nf, 1500);
+	/* SYN, ACK: a connection of which nothing waits */
+	net_flow_answer(nf, f, put_tcp6(f, false, 1, 1, 500, TCP_SYN | TCP_ACK, 0));
+	limit = flow_gaps(nf, 1, TCP_ACK, 1, 10000);
+	assert_in_range(limit, 65535 / 1460 + 1, 256);
+	net_flow_answer(nf, f, put_tcp6(f, false, 1, 1, 500, TCP_ACK, 0)); /* once more */
+	assert_int_equal(flow_gaps(nf, 1, TCP_ACK, 1, 10), 0);
+	assert_int_equal(flow_gaps(nf, 1, TCP_ACK, 0, 10), 10); /* no text */
+	net_flow_answer(nf, f, put_tcp6(f, false, 1, 1, 21002, TCP_ACK, 0));
+	net_flow_answer(nf, f, put_tcp6(f, false, 2, 1, 500, TCP_SYN | TCP_ACK, 0));
+	assert_int_equal(flow_gaps(nf, 2, TCP_FIN | TCP_ACK, 0, 10000), limit);
+
+	/* So many others, with something waiting in each, that it is forgotten. */
+	for (u16 port = 100; port < 30000; port++) {
+		net_flow_answer(nf, f, put_tcp6(f, false, port, 1, 500, TCP_SYN | TCP_ACK, 0));
+		flow_gaps(nf, port, TCP_ACK, 1, 1);
+	}
+	assert_int_equal(flow_gaps(nf, 2, TCP_ACK, 1, 10000), FLOW_STRANGERS);
+	net_flow_answer(nf, f, put_tcp6(f, false, 2, 1, 500, TCP_ACK, 0));
+	assert_int_equal(flow_gaps(nf, 2, TCP_ACK, 1, 10000), 0);
+	assert_true(net_flow_pass(nf, f, put_tcp6(f, true, 2, 500, 1, TCP_ACK, 1), 0));
+	net_flow_answer(nf, f, put_tcp6(f, false, 2, 1, 501 + 65535, TCP_ACK, 0));
+	assert_true(net_flow_pass(nf, f, put_tcp6(f, true, 2, 70000, 1, TCP_ACK, 1), 0));
+	free(nf);
 }
 
 /* A fragment of @len bytes at f + 34; @off in 8 bytes, 0x2000: more follow. */
@@ -1578,6 +1645,7 @@ int main(void)
 		cmocka_unit_test(user_guest_cannot_take_all_descriptors),
 		cmocka_unit_test(user_segments_out_of_order_are_kept_up_to_a_limit),
 		cmocka_unit_test(user_segments_in_order_are_never_lost),
+		cmocka_unit_test(flow_counts_ipv6_and_fins_and_knows_who_it_forgot),
 		cmocka_unit_test(user_fragments_do_not_hide_that_a_socket_is_wanted),
 		cmocka_unit_test(user_fragments_that_wait_for_others_are_bounded),
 		cmocka_unit_test(user_flood_leaves_the_loop_to_others),
