@@ -9,6 +9,13 @@ LKVM=${LKVM:-./lkvm}
 BUILD=${LKVM_BUILD:-build/x86}
 LIMIT=120 # seconds for one guest, however slow the host: a hang, not a figure
 
+# need_test_programs: what the scripts run that have a fake KVM
+need_test_programs() {
+	[ -x "$BUILD/tests/lkvm-fake" ] && return
+	echo "$0: there is no $BUILD/tests/lkvm-fake: run make test-programs first" >&2
+	exit 1
+}
+
 T=$(mktemp -d) || exit 1
 trap 'rm -rf "$T"' EXIT
 n_tests=0

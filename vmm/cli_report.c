@@ -220,8 +220,12 @@ bool report_write(const struct cli_report *report, const struct lkvm_config *cfg
 
 	if (report->fd < 0)
 		return true;
-	if (report->opened)
-		ftruncate_file(report->fd);
+	/* EINVAL: a pipe or a terminal. */
+	if (report->opened && ftruncate(report->fd, 0) && errno != EINVAL) {
+		cli_fail(CLI_HOST_ERROR, "--report %s: cannot be emptied: %s", report->path,
+			 strerror(errno));
+		return false;
+	}
 	obj = vm ? of_vm(vm) : of_error(cfg, err);
 	dump = json_dumps(obj, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	ok = dump && write_all(report->fd, dump) && write_all(report->fd, "\n");

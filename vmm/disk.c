@@ -132,9 +132,9 @@ static int refuse_held(const struct disk *disk, const struct stat *st, const cha
 	switch (find_holder(st, name)) {
 	case HOLDER_SELF:
 		return err_input(err,
-				 DISK "is given twice, or to two machines of this process; "
+				 DISK "is given twice, or to two machines of %s; "
 				      "only with ,ro each time",
-				 disk->path);
+				 disk->path, name);
 	case HOLDER_OTHER:
 		return err_input(err, DISK "is in use by %s: %s", disk->path, role, name);
 	case HOLDER_UNKNOWN:

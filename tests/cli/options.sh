@@ -5,6 +5,7 @@
 # Does not prove that an accepted option has its effect: the tests of that effect do.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+need_test_programs
 LKVM=$BUILD/tests/lkvm-fake
 export FAKEKVM=intel FAKEKVM_SCRIPT='out 0x604 2 0x3400'
 
@@ -157,11 +158,14 @@ refused "--disk $T" run -k "$K" -d "$T"
 
 net '' "'' is none of mode="
 net mac=02:00:00:00:00:01 'has no mode=; must be tap, user, unix or none'
-net mode=bridge "'mode=bridge': must be tap, user, unix or none, once"
+net mode=bridge "'mode=bridge': must be tap, user, unix or none"
 net mode= 'must be tap, user, unix or none'
-net user,mode=tap 'must be tap, user, unix or none, once'
+net user,mode=tap 'mode is given twice'
+net user,tap 'mode is given twice'
+net unix=/a,none 'mode is given twice'
 net none,none 'none is given twice'
-net unix "'unix' is none of"
+for m in unix usr mtu; do net $m "'$m': must be tap, user, unix=PATH or none"; done
+net usr,mtu=9000 "'usr': must be tap, user, unix=PATH or none"
 net none,speed=1 "'speed=1' is none of"
 for m in 02:00:00:00:00 02:00:00:00:00:00:01 02-00-00-00-00-01 2:0:0:0:0:1 02:00:00:00:00:0g \
 	00:00:00:00:00:00 '' 0x:00:00:00:00:00 ' 2:00:00:00:00:01' 02:00:00:00:00:01,guest_mac=02:00:00:00:00:02; do
@@ -209,6 +213,8 @@ port a,in=fd:0 "standard input is the console's"
 port a,out=fd:x 'must be a file or fd:N'
 port "a,in=$T/nothing" 'No such file'
 port a,out=/nonexistent/x 'No such file'
+port "a,in=$T" 'is a directory'
+port "a,out=$T" 'Is a directory'
 refused "--port a b: only letters" run -k "$K" --port 'a b'
 refused "--port a: is given twice" run -k "$K" --port a --port b --port a
 vm -k "$K" --port "a,in=$T/nothing"

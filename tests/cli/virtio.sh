@@ -7,6 +7,7 @@
 # tests/unit/test_vm_virtio's.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+need_test_programs
 chmod 711 "$T"
 mkdir "$T/bin"
 cp "$BUILD/tests/lkvm-fake" "$BUILD/tests/guests/verdict.elf" "$T/bin" # where everybody can read
@@ -87,8 +88,8 @@ mkfifo "$T/fifo"
 bad 'a fifo' "--disk $T/fifo: is neither a regular file nor a block device" -d "$T/fifo"
 bad 'a folder' "--disk $T: is neither a regular file nor a block device" -d "$T"
 bad 'a terminal' "--disk /dev/null: is neither a regular file nor a block device" -d /dev/null
-bad 'the same image twice' "--disk $T/disk: is in use by another writer: lkvm-fake" -d "$T/disk" \
-	-d "$T/disk"
+bad 'the same image twice' "--disk $T/disk: is given twice" -d "$T/disk" -d "$T/disk"
+bad 'so it is read-only once' "--disk $T/disk: is given twice" -d "$T/disk,ro" -d "$T/disk"
 bad 'the second of two' "--disk $T/empty: is empty" -d "$T/disk" -d "$T/empty"
 
 hold -d "$T/disk"
@@ -188,5 +189,66 @@ fi
 # ---- ports of the console ------------------------------------------------------------------------
 
 bad 'a port whose file is not there' 'No such file' --port "a,in=$T/none"
+
+# spared DESCRIPTION WORDS FILE OPTION...: refused, and FILE is as it was
+spared() {
+	desc=$1 words=$2 file=$3
+	shift 3
+	cp "$file" "$T/before"
+	bad "$desc" "$words" "$@"
+	same '... and the file is as it was' "$file" "$T/before"
+}
+echo kept >"$T/log.txt"
+echo in >"$T/in.txt"
+head -c 1M /dev/zero | tr '\0' d >"$T/disk"
+ln "$T/disk" "$T/link"
+spared 'a file of a port, where something else is wrong' "--disk $T/empty: is empty" "$T/log.txt" \
+	--port "a,out=$T/log.txt" -d "$T/empty"
+spared 'a port that would write to the kernel' "--port a,out=$K: is also the --kernel" "$K" \
+	--port "a,out=$K"
+spared 'to the initrd' "--port a,out=$T/in.txt: is also the --initrd" "$T/in.txt" \
+	-i "$T/in.txt" --port "a,out=$T/in.txt"
+spared 'to a disk' "--port a,out=$T/disk: is also the --disk" "$T/disk" -d "$T/disk" \
+	--port "a,out=$T/disk"
+spared 'by another name' "--port a,out=$T/link: is also the --disk" "$T/disk" -d "$T/disk" \
+	--port "a,out=$T/link"
+spared 'to what another port reads' "--port a,out=$T/in.txt: is also the in= of --port b" \
+	"$T/in.txt" --port "a,out=$T/in.txt" --port "b,in=$T/in.txt"
+spared 'to what it reads itself' "--port a,out=$T/in.txt: is also the in= of --port a" \
+	"$T/in.txt" --port "a,out=$T/in.txt,in=$T/in.txt"
+spared 'to what another port writes' "--port a,out=$T/log.txt: is also the out= of --port b" \
+	"$T/log.txt" --port "a,out=$T/log.txt" --port "b,out=$T/log.txt"
+bad 'to the report' "--port a,out=$T/report: is also the --report" --port "a,out=$T/report"
+vm -k "$K" --port "a,out=$T/log.txt,in=$T/in.txt" --port c,out=/dev/null --port d,out=/dev/null
+is 'a port with files of its own, and two without' 0
+[ -s "$T/log.txt" ] && why='it is not; ' || why=
+verdict '... whose file is empty then' "$why"
+vm -k "$K" --port "a,in=$T/fifo" --timeout 20
+is 'a port does not wait for who writes to its fifo' 0
+
+echo old >"$T/report.json"
+cp "$T/report.json" "$T/before"
+"$LKVM" run -k "$K" --frobnicate --report "json=$T/report.json" >"$T/out" 2>"$T/err"
+same 'a report is not touched for wrong arguments' "$T/report.json" "$T/before"
+tr '\0' x </dev/zero | head -c 100000 >"$T/report.json"
+"$LKVM" run -k "$K" -d "$T/none" --report "json=$T/report.json" >"$T/out" 2>"$T/err"
+tail -n 1 "$T/report.json" | grep -qx '}' && why= || why='something follows it; '
+verdict 'a report replaces what was in its file' "$why"
+
+# ---- notes ---------------------------------------------------------------------------------------
+
+NOTE='--params has no console=hvc0'
+for p in '' console=ttyS0 console=hvc01 xconsole=hvc0; do
+	vm -k "$K" --console virtio -p "$p"
+	is "a virtio console and '$p' is worth a note" 0 "err:$NOTE"
+done
+for p in console=hvc0 'quiet console=ttyS0 console=hvc0 debug' console=hvc0,1; do
+	vm -k "$K" --console virtio -p "$p"
+	grep -qF -- "$NOTE" "$T/err" && why='a note; ' || why=
+	verdict "a virtio console and '$p' is not" "$why"
+done
+vm -k "$K" --console virtio --loglevel error
+grep -qF -- "$NOTE" "$T/err" && why='a note; ' || why=
+verdict 'nor is it said below its level' "$why"
 
 finish

@@ -157,8 +157,17 @@ static const char *in_use(const char *role, const char *name, pid_t pid)
 	return why;
 }
 
-static const char given_twice[] =
-	"is given twice, or to two machines of this process; only with ,ro each time";
+static const char *given_twice(void)
+{
+	static char why[256];
+	char name[16];
+
+	prctl(PR_GET_NAME, name);
+	snprintf(why, sizeof(why),
+		 "is given twice, or to two machines of %s (pid %d); only with ,ro each time", name,
+		 (int)getpid());
+	return why;
+}
 
 static void a_link_leads_to_its_file(void **state)
 {
@@ -172,7 +181,7 @@ static void a_link_leads_to_its_file(void **state)
 	link = named(path);
 	opens(&disk, &link);
 	assert_int_equal(disk.size, 1024);
-	refused(&cfg, given_twice);
+	refused(&cfg, given_twice());
 	disk_close(&disk);
 }
 
@@ -426,10 +435,10 @@ static void two_writers_never_share_an_image(void **state)
 
 	(void)state;
 	opens(&a, &cfg);
-	refused(&cfg, given_twice);
+	refused(&cfg, given_twice());
 	disk_close(&a);
 	opens(&b, &cfg);
-	refused(&cfg, given_twice);
+	refused(&cfg, given_twice());
 	disk_close(&b);
 }
 
@@ -441,10 +450,10 @@ static void a_writer_and_a_reader_never_share_an_image(void **state)
 	(void)state;
 	ro.readonly = true;
 	opens(&disk, &rw);
-	refused(&ro, given_twice);
+	refused(&ro, given_twice());
 	disk_close(&disk);
 	opens(&disk, &ro);
-	refused(&rw, given_twice);
+	refused(&rw, given_twice());
 	disk_close(&disk);
 }
 
@@ -548,12 +557,12 @@ static void a_lock_on_any_byte_is_in_the_way(void **state)
 	ro.readonly = true;
 	assert_true(fd >= 0);
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &fl), 0);
-	refused(&rw, given_twice);
+	refused(&rw, given_twice());
 	opens(&disk, &ro);
 	disk_close(&disk);
 	fl.l_type = F_WRLCK;
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &fl), 0);
-	refused(&ro, given_twice);
+	refused(&ro, given_twice());
 	close(fd);
 	opens(&disk, &rw);
 	disk_close(&disk);
