@@ -262,10 +262,11 @@ static void settle(struct virtio_net *n)
 static void on_broken(struct dev *dev, struct dev_doorbell *bell)
 {
 	struct virtio_net *n = container_of(bell, struct virtio_net, broken);
+	bool late = n->stale; /* the driver that it speaks of is gone */
 
 	(void)dev;
 	settle(n);
-	if (!virtio_live(&n->v))
+	if (late || !virtio_live(&n->v))
 		return;
 	virtio_break(&n->v, "vhost-net cannot make sense of a queue");
 	stop_pairs(n);
