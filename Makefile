@@ -52,7 +52,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-fr
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -I. -I$(B)/gen $(CPPFLAGS) \
 	-fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) $(SANFLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANFLAGS)
-LIB_LIBS := -lelf -luring -lslirp
+LIB_LIBS = -lelf -luring -lslirp -lz -lzstd $(ARCH_LIBS)
 CLI_LIBS := -ljansson
 
 Q := $(if $(V),,@)
@@ -141,9 +141,12 @@ install: all $(B)/lkvm.pc
 
 # ---- what a fresh machine needs ------------------------------------------------------------
 
-# libelf, liburing, libslirp, jansson: the program. acpica-tools: iasl. The rest: tests, bed and demo.
-DEPS := gcc make libc6-dev libelf-dev liburing-dev libslirp-dev libjansson-dev acpica-tools \
-	libcmocka-dev perl e2fsprogs clang libclang-rt-dev qemu-system-x86 cpio xz-utils zstd lz4
+# libelf, liburing, libslirp, zlib, libzstd, libfdt (arm64), jansson: the program. acpica-tools: iasl.
+# The rest: tests, beds and demo, with what other guest architectures are tested by.
+DEPS := gcc make libc6-dev libelf-dev liburing-dev libslirp-dev zlib1g-dev libzstd-dev libfdt-dev \
+	libjansson-dev acpica-tools \
+	libcmocka-dev perl e2fsprogs clang libclang-rt-dev qemu-system-x86 cpio xz-utils zstd lz4 \
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross device-tree-compiler
 
 .PHONY: deps
 deps:

@@ -46,7 +46,7 @@ extern "C" {
 #define LKVM_VERSION_MINOR 1
 #define LKVM_VERSION_PATCH 0
 
-/* The guests this library runs: "x86-64". */
+/* The guests this library runs: "x86-64" or "arm64". */
 const char *lkvm_guest_arch(void);
 
 /* ---- errors and messages ------------------------------------------------------------ */
@@ -79,12 +79,44 @@ enum lkvm_log_level {
  */
 typedef void (*lkvm_log_fn)(void *ctx, enum lkvm_log_level level, const char *msg);
 
+/* ---- what this host can do --------------------------------------------------------------- */
+
+enum lkvm_cap_kind {
+	LKVM_CAP_FEATURE, /* of lkvm: what an option of `lkvm run` needs, "nested", "pmu", ... */
+	LKVM_CAP_KVM,	  /* a KVM_CAP_* that lkvm can use, under that name */
+};
+
+struct lkvm_cap {
+	char name[48];
+	enum lkvm_cap_kind kind;
+	bool available;
+	int64_t value;	  /* what KVM says: a number, a mask, or 1 */
+	char reason[160]; /* not available: why not */
+	char remedy[160]; /* and what would change that; "" = nothing */
+};
+
+#define LKVM_MAX_CAPS 96
+
+struct lkvm_caps {
+	int api_version; /* of KVM: 12 */
+	unsigned int n;
+	struct lkvm_cap caps[LKVM_MAX_CAPS];
+};
+
+/*
+ * Ask this host's KVM, by virtual machines that are made for it and gone afterwards. Without a
+ * usable KVM: LKVM_ERR_UNSUPPORTED.
+ */
+int lkvm_caps_probe(struct lkvm_caps *caps, struct lkvm_error *err);
+
 /* ---- configuration ------------------------------------------------------------------- */
 
-#define LKVM_NAME_MAX	 64   /* bytes, with the final NUL */
-#define LKVM_PATH_MAX	 4096 /* bytes, with the final NUL */
-#define LKVM_CMDLINE_MAX 4096 /* bytes, with the final NUL; a kernel may take less */
-#define LKVM_MAX_VCPUS	 255
+#define LKVM_NAME_MAX	   64	/* bytes, with the final NUL */
+#define LKVM_PATH_MAX	   4096 /* bytes, with the final NUL */
+#define LKVM_CMDLINE_MAX   4096 /* bytes, with the final NUL; a kernel may take less */
+#define LKVM_MAX_VCPUS	   255
+#define LKVM_MAX_HOST_CPUS 1024 /* that vCPUs can be pinned to: 0..1023 */
+#define LKVM_CPULIST_MAX   256  /* bytes, with the final NUL */
 
 #define LKVM_MIN_MEM ((uint64_t)4 << 20) /* bytes */
 #define LKVM_MAX_MEM ((uint64_t)4 << 40) /* bytes; what the CPU can address may be less */
@@ -199,6 +231,60 @@ struct lkvm_port {
 	struct lkvm_console io;	       /* its escape must be 0 */
 };
 
+/* ---- arm64 ----------------------------------------------------------------------------- */
+
+enum lkvm_irqchip {
+	LKVM_IRQCHIP_AUTO = 0, /* the last of these that the host has */
+	LKVM_IRQCHIP_GICV2,    /* at most 8 vCPUs */
+	LKVM_IRQCHIP_GICV2M,   /* and messages, by a GICv2m frame */
+	LKVM_IRQCHIP_GICV3,
+	LKVM_IRQCHIP_GICV3_ITS, /* and messages */
+};
+
+/* How KVM is asked to partition the PMU: two posted interfaces, none in a released kernel. */
+enum lkvm_pmu_partition_abi {
+	LKVM_PMU_PARTITION_AUTO = 0, /* whichever a probe that changes nothing finds */
+	LKVM_PMU_PARTITION_IOCTL,    /* KVM_ARM_PARTITION_PMU, versions 2 to 4 of the series */
+	LKVM_PMU_PARTITION_ATTR,     /* ..._ENABLE_PARTITION, version 6 and later */
+};
+
+#define LKVM_MAX_PMU_FILTERS  32
+#define LKVM_MAX_PMU_COUNTERS 31 /* event counters; the cycle counter comes on top */
+#define LKVM_PMU_NAME_MAX     64 /* bytes, with the final NUL */
+
+/* Events [first, last] are given to the guest or kept from it; the first filter decides on the
+ * others: the opposite. */
+struct lkvm_pmu_filter {
+	bool deny;
+	uint16_t first, last;
+};
+
+/* What only arm64 guests have; all zero is the default, and needed for other guests. */
+struct lkvm_arm64 {
+	enum lkvm_irqchip irqchip;
+
+	bool nested;		 /* EL2 in the guest: it can be a hypervisor */
+	bool e2h0;		 /* without VHE; with @nested, else ignored with a warning */
+	uint64_t counter_offset; /* ticks that the guest's counters lag behind; 0 = none */
+
+	bool pmu;
+	unsigned int pmu_counters; /* 1..LKVM_MAX_PMU_COUNTERS; 0 = all there are; with @pmu */
+	/*
+	 * Where the host's CPUs differ: whose PMU, by its name in /sys/bus/event_source/devices.
+	 * vCPUs are pinned to its CPUs. "" = the one that covers all CPUs vCPUs may run on.
+	 */
+	char pmu_name[LKVM_PMU_NAME_MAX];
+	unsigned int n_pmu_filters;
+	struct lkvm_pmu_filter pmu_filters[LKVM_MAX_PMU_FILTERS];
+	/* That many event counters of the host's PMU are the guest's own; 0 = no; implies @pmu. */
+	unsigned int pmu_partition;
+	enum lkvm_pmu_partition_abi pmu_partition_abi;
+
+	unsigned int sve_max_vl; /* bits, a multiple of 128 up to 2048; 0 = the host's */
+	bool no_mte;
+	bool no_pvtime; /* no steal time */
+};
+
 /* Plain data: fill it by hand or field by field; lkvm_config_init() sets the defaults. */
 struct lkvm_config {
 	char name[LKVM_NAME_MAX]; /* letters, digits, '-', '_', '.'; "" = lkvm-PID */
@@ -210,8 +296,14 @@ struct lkvm_config {
 
 	uint64_t mem_size; /* bytes, a multiple of 4 KiB */
 
+	char vcpu_affinity[LKVM_CPULIST_MAX]; /* the host's CPUs vCPUs run on, "0-3,8"; "" = any */
+
+	/* Exactly one of @kernel and @firmware. */
 	char kernel[LKVM_PATH_MAX];
-	char initrd[LKVM_PATH_MAX]; /* "" = none */
+	char firmware[LKVM_PATH_MAX]; /* arm64: raw code, entered at its first byte; no initrd */
+	uint64_t firmware_addr;	      /* arm64: where in RAM; 0 = at its start */
+	char flash[LKVM_PATH_MAX];    /* arm64: image of the flash memory, written to; "" = none */
+	char initrd[LKVM_PATH_MAX];   /* "" = none */
 	char cmdline[LKVM_CMDLINE_MAX];
 	enum lkvm_boot boot;
 
@@ -234,10 +326,16 @@ struct lkvm_config {
 	bool no_console_panic; /* do not take "Kernel panic - not syncing" on a console as a panic
 				*/
 
-	bool debug_exit;	  /* a port with which the guest ends the machine with a verdict */
-	uint64_t debug_exit_addr; /* 0 = the architecture's usual place; x86: a port, 0xf4 */
+	/* A register with which the guest ends the machine with a verdict. */
+	bool debug_exit;
+	uint64_t debug_exit_addr; /* 0 = the architecture's usual place; x86: a port */
+
+	bool pvpanic_pci; /* pvpanic is a PCI device, not where the architecture usually has it */
 
 	char dump_acpi[LKVM_PATH_MAX]; /* "" = no; x86: write the ACPI tables there */
+	char dump_dtb[LKVM_PATH_MAX];  /* "" = no; arm64: write the device tree there */
+
+	struct lkvm_arm64 arm64;
 
 	lkvm_log_fn log; /* NULL = silent */
 	void *log_ctx;

@@ -1,10 +1,13 @@
 # shellcheck shell=sh
-# lib.sh - sourced by test scripts one directory below: runs the command and says TAP.
+# lib.sh - sourced by test scripts: runs the command and says TAP.
 #
 # Plain POSIX shell and tools that busybox has too, so that the same tests run on this host's
 # KVM and inside a bed. Environment: LKVM, LKVM_BUILD.
 
-cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")" || exit 1
+until [ -e tests/lib.sh ]; do
+	cd .. || exit 1
+done
 LKVM=${LKVM:-./lkvm}
 BUILD=${LKVM_BUILD:-build/x86}
 LIMIT=120 # seconds for one guest, however slow the host: a hang, not a figure

@@ -4,14 +4,17 @@ TB := $(B)/tests
 
 # ---- T0-T2: programs with cmocka, fakekvm and a way to make the host fail ------------------
 
-FAKE_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fakekvm/default_backend.c,$(wildcard tests/fakekvm/*.c)))
+FAKE_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/fakekvm/default_backend.c,$(wildcard tests/fakekvm/*.c tests/fakekvm/$(ARCH)/*.c)))
 FAULT_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/faults.c))
 # Calls of the library that tests/faults.c can make fail, by the linker's --wrap.
 -include tests/faults.mk
 
-UNIT_SRCS := $(wildcard tests/unit/test_*.c)
+# Those of an architecture are in its folder. What all have in common is tested once, as a build for
+# the host: it is the same code.
+SHARED_SRCS := $(if $(filter $(HOST_ARCH),$(ARCH)),$(wildcard tests/unit/test_*.c))
+UNIT_SRCS := $(SHARED_SRCS) $(wildcard tests/unit/$(ARCH)/test_*.c)
 UNIT_BINS := $(UNIT_SRCS:%.c=$(B)/%)
-TEST_CFLAGS := -Itests -Wno-missing-prototypes
+TEST_CFLAGS := -Itests -Itests/unit/$(ARCH) -Wno-missing-prototypes
 
 $(B)/tests/%.o: EXTRA_CFLAGS = $(TEST_CFLAGS)
 
@@ -41,13 +44,17 @@ $(TB)/lkvm-fake: $(CLI_OBJS) $(filter-out %/kvm_linux.o,$(LIB_OBJS)) $(FAKE_OBJS
 
 # ---- running -----------------------------------------------------------------------------
 
-FAST_SCRIPTS := $(wildcard tests/layout/*.sh tests/cli/*.sh) tests/abi/run.sh
+CLI_SCRIPTS := $(wildcard tests/cli/*.sh tests/cli/$(ARCH)/*.sh)
+# What looks at the tree is run once, what looks at programs for each architecture.
+ONCE_SCRIPTS := $(if $(filter $(HOST_ARCH),$(ARCH)),$(filter-out %/exports.sh %/library.sh,$(wildcard tests/layout/*.sh)) tests/abi/run.sh)
+FAST_SCRIPTS := tests/layout/exports.sh tests/layout/library.sh $(CLI_SCRIPTS) $(ONCE_SCRIPTS)
 KVM_SCRIPTS := $(wildcard tests/t3/*.sh) $(filter %/test_api,$(EMBED_BINS))
 BED_SCRIPTS := $(wildcard tests/t4/*.sh)
 
 # What the scripts find their programs by.
 export LKVM := $(CURDIR)/$(O)lkvm
 export LKVM_BUILD := $(CURDIR)/$(B)
+export LKVM_ARCH := $(ARCH)
 export CC
 SUITE = PROVE="$(PROVE)" tests/suite
 
@@ -55,7 +62,7 @@ SUITE = PROVE="$(PROVE)" tests/suite
 test-programs: all $(UNIT_BINS) $(EMBED_BINS) $(TB)/lkvm-fake $(GUEST_BINS)
 
 check-unit: test-programs
-	$(Q)$(SUITE) 'T0-T2$(if $(SAN), ($(SAN)))' $(UNIT_BINS) $(if $(SAN),$(wildcard tests/cli/*.sh),$(FAST_SCRIPTS))
+	$(Q)$(SUITE) 'T0-T2, $(ARCH)$(if $(SAN), ($(SAN)))' $(UNIT_BINS) $(if $(SAN),$(CLI_SCRIPTS),$(FAST_SCRIPTS))
 
 check-san:
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined check-unit
@@ -68,13 +75,22 @@ check-kvm: test-programs
 check-bed: test-programs
 	$(Q)$(SUITE) 'T4 (stock kernels in the bed)' $(BED_SCRIPTS)
 
+# For each architecture, on any host: T0-T2, and T4 in its bed. T3 is this host's.
+CHECK_ARCHS := x86 arm64
+.PHONY: $(CHECK_ARCHS:%=check-fast-%) $(CHECK_ARCHS:%=check-bed-%)
+$(CHECK_ARCHS:%=check-fast-%): check-fast-%:
+	$(Q)$(MAKE) --no-print-directory ARCH=$* check-fast
+$(CHECK_ARCHS:%=check-bed-%): check-bed-%:
+	$(Q)$(MAKE) --no-print-directory ARCH=$* check-bed
+CHECK_STEPS := $(CHECK_ARCHS:%=check-fast-%) check-kvm $(CHECK_ARCHS:%=check-bed-%)
+
 # In this order also with -j: the cheap answers come first, and beds want the machine for themselves.
 check:
 	$(Q)tests/deps $(DEPS)
 	$(Q)rm -f build/tally
 	$(Q)# the kernel ABI is compared with the newest headers there are, downloaded once
 	$(Q)export ABI_FETCH=$(if $(wildcard build/abi/headers),0,1); \
-	ret=0; for t in check-fast check-kvm check-bed; do \
+	ret=0; for t in $(CHECK_STEPS); do \
 		$(MAKE) --no-print-directory $$t || ret=1; done; \
 	tests/suite --total && exit $$ret
 

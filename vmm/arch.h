@@ -73,4 +73,12 @@ int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc);
 /* Release what the functions above took. Accepts a half-built machine. */
 void arch_fini(struct machine *m);
 
+/*
+ * Without a machine: what @kvm, an empty VM made for the purpose, can do for guests of this
+ * architecture, features first, then KVM's capabilities. May make vCPUs and devices of it. 0, or
+ * -errno when it could not be found out.
+ */
+struct kvm;
+int arch_probe_caps(const struct kvm *kvm, struct lkvm_caps *caps, struct lkvm_error *err);
+
 #endif

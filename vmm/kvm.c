@@ -116,3 +116,78 @@ void kvm_destroy_vm(struct kvm *kvm)
 		kvm->be->close(kvm->be->ctx, kvm->vm_fd);
 	kvm->vm_fd = -1;
 }
+
+/* ---- devices, attributes, registers ------------------------------------------------- */
+
+bool kvm_has_device(const struct kvm *kvm, u32 type)
+{
+	struct kvm_create_device dev = { .type = type, .flags = KVM_CREATE_DEVICE_TEST };
+
+	return kvm->be->ioctl(kvm->be->ctx, kvm->vm_fd, KVM_CREATE_DEVICE, KVM_ARG(&dev)) >= 0;
+}
+
+int kvm_create_device(const struct kvm *kvm, u32 type, struct lkvm_error *err)
+{
+	struct kvm_create_device dev = { .type = type };
+	int ret = kvm->be->ioctl(kvm->be->ctx, kvm->vm_fd, KVM_CREATE_DEVICE, KVM_ARG(&dev));
+
+	if (ret >= 0)
+		return (int)dev.fd;
+	return ret == -ENODEV ? ret
+			      : err_host(err, -ret, "KVM_CREATE_DEVICE of type %u failed", type);
+}
+
+static int attr_ioctl(const struct kvm *kvm, int fd, unsigned long req, u32 group, u64 attr,
+		      const void *addr)
+{
+	struct kvm_device_attr arg = { .group = group, .attr = attr, .addr = KVM_ARG(addr) };
+
+	return kvm->be->ioctl(kvm->be->ctx, fd, req, KVM_ARG(&arg));
+}
+
+bool kvm_has_attr(const struct kvm *kvm, int fd, u32 group, u64 attr)
+{
+	return attr_ioctl(kvm, fd, KVM_HAS_DEVICE_ATTR, group, attr, NULL) >= 0;
+}
+
+int kvm_get_attr(const struct kvm *kvm, int fd, u32 group, u64 attr, void *addr)
+{
+	int ret = attr_ioctl(kvm, fd, KVM_GET_DEVICE_ATTR, group, attr, addr);
+
+	return ret < 0 ? ret : 0;
+}
+
+int kvm_set_attr(const struct kvm *kvm, int fd, u32 group, u64 attr, const void *addr,
+		 const char *what, struct lkvm_error *err)
+{
+	int ret = attr_ioctl(kvm, fd, KVM_SET_DEVICE_ATTR, group, attr, addr);
+
+	return ret < 0 ? err_host(err, -ret, "KVM_SET_DEVICE_ATTR: %s", what) : 0;
+}
+
+int kvm_enable_cap_named(const struct kvm *kvm, u32 cap, u64 arg0, const char *name,
+			 struct lkvm_error *err)
+{
+	struct kvm_enable_cap arg = { .cap = cap, .args = { arg0 } };
+	int ret = kvm->be->ioctl(kvm->be->ctx, kvm->vm_fd, KVM_ENABLE_CAP, KVM_ARG(&arg));
+
+	return ret < 0 ? err_host(err, -ret, "KVM_ENABLE_CAP of %s failed", name) : 0;
+}
+
+static int one_reg(const struct kvm *kvm, int fd, unsigned long req, u64 id, const void *val)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = KVM_ARG(val) };
+	int ret = kvm->be->ioctl(kvm->be->ctx, fd, req, KVM_ARG(&reg));
+
+	return ret < 0 ? ret : 0;
+}
+
+int kvm_get_reg(const struct kvm *kvm, int vcpu_fd, u64 id, void *val)
+{
+	return one_reg(kvm, vcpu_fd, KVM_GET_ONE_REG, id, val);
+}
+
+int kvm_set_reg(const struct kvm *kvm, int vcpu_fd, u64 id, const void *val)
+{
+	return one_reg(kvm, vcpu_fd, KVM_SET_ONE_REG, id, val);
+}

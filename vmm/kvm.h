@@ -26,7 +26,8 @@ struct kvm_backend {
 	void (*munmap)(void *ctx, void *addr, size_t len);
 	void (*close)(void *ctx, int fd);
 	void *ctx;
-	const char *path; /* the device node, for messages */
+	const char *path;  /* the device node, for messages */
+	const char *sysfs; /* where the host describes its hardware: "/sys" */
 };
 
 /* The kernel's, on /dev/kvm. */
@@ -97,5 +98,32 @@ int kvm_require_named(const struct kvm *kvm, unsigned long cap, const char *name
 	kvm_ioctl_named((kvm)->be, fd, req, KVM_ARG(arg), #req, err)
 int kvm_ioctl_named(const struct kvm_backend *be, int fd, unsigned long req, unsigned long arg,
 		    const char *name, struct lkvm_error *err);
+
+/*
+ * A device that KVM emulates (KVM_DEV_TYPE_*), to be closed by the backend's close. The
+ * descriptor, or -errno; without a message for -ENODEV, a type that this KVM does not have.
+ */
+int kvm_create_device(const struct kvm *kvm, u32 type, struct lkvm_error *err);
+
+/* KVM has that type of device: asked without making one. */
+bool kvm_has_device(const struct kvm *kvm, u32 type);
+
+/*
+ * Attributes of a device, a vCPU or a VM, by its descriptor. @addr points to the value, whose type
+ * is the attribute's. 0 or -errno; kvm_set_attr() with a message that names @what.
+ */
+bool kvm_has_attr(const struct kvm *kvm, int fd, u32 group, u64 attr);
+int kvm_get_attr(const struct kvm *kvm, int fd, u32 group, u64 attr, void *addr);
+int kvm_set_attr(const struct kvm *kvm, int fd, u32 group, u64 attr, const void *addr,
+		 const char *what, struct lkvm_error *err);
+
+/* A capability that takes effect on the VM by being switched on, with its first argument. */
+#define kvm_enable_cap(kvm, cap, arg0, err) kvm_enable_cap_named(kvm, cap, arg0, #cap, err)
+int kvm_enable_cap_named(const struct kvm *kvm, u32 cap, u64 arg0, const char *name,
+			 struct lkvm_error *err);
+
+/* One register of a vCPU; @val has the size that @id says. 0 or -errno. */
+int kvm_get_reg(const struct kvm *kvm, int vcpu_fd, u64 id, void *val);
+int kvm_set_reg(const struct kvm *kvm, int vcpu_fd, u64 id, const void *val);
 
 #endif

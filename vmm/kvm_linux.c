@@ -54,6 +54,7 @@ const struct kvm_backend kvm_linux = {
 	.munmap = linux_munmap,
 	.close = linux_close,
 	.path = "/dev/kvm",
+	.sysfs = "/sys",
 };
 
 const struct kvm_backend *kvm_default_backend(void)

@@ -1,6 +1,9 @@
 #include "vmm/load.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int load_image(const struct image *img, u64 off, u64 len, const struct gmem *gm, u64 gpa,
 	       struct lkvm_error *err)
@@ -132,4 +135,30 @@ const char *load_format_name(const u8 *head, size_t n)
 			return m->name;
 	}
 	return pe_name(head, n);
+}
+
+/* ---- the other way ------------------------------------------------------------------ */
+
+/* Truncated once it is known to be a file: opening a pipe must not wait for its reader. */
+int load_dump(const char *option, const char *path, const void *data, size_t len,
+	      struct lkvm_error *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+	struct stat st;
+	int code = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return err_input(err, "%s %s: cannot be written: %s", option, path,
+				 err_text(errno));
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_input(err, "%s %s: not a regular file", option, path);
+	}
+	n = ftruncate(fd, 0) ? -1 : write(fd, data, len);
+	if (n != (ssize_t)len)
+		code = n < 0 ? errno : ENOSPC;
+	if (close(fd) && !code)
+		code = errno;
+	return code ? err_host(err, code, "%s %s", option, path) : 0;
 }

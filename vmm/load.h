@@ -35,6 +35,10 @@ int load_place(const struct gmem *gm, u64 size, u64 lo, u64 hi, u64 busy, u64 bu
  */
 const char *load_format_name(const u8 *head, size_t n);
 
+/* Write what the guest is told of its machine to the file that @option names. */
+int load_dump(const char *option, const char *path, const void *data, size_t len,
+	      struct lkvm_error *err);
+
 /* How many bytes of the beginning load_format_name() makes use of. */
 #define LOAD_FORMAT_HEAD 4096
 

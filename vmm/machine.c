@@ -211,6 +211,7 @@ int machine_create(struct machine **out, const struct machine_env *env, struct l
 	m->cfg = env->cfg;
 	m->log = env->log;
 	m->kvm = (struct kvm)KVM_INIT;
+	cpu_mask_parse(m->cfg->vcpu_affinity, &m->cpus);
 	bus_init(&m->ports, "port", m->log);
 	bus_init(&m->mmio, "mmio", m->log);
 	m->mmio.doorbell = mmio_doorbell;

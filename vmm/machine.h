@@ -12,6 +12,7 @@
 
 #include "vmm/base.h"
 #include "vmm/bus.h"
+#include "vmm/cpumask.h"
 #include "vmm/dev.h"
 #include "vmm/err.h"
 #include "vmm/gmem.h"
@@ -23,6 +24,7 @@
 #include "vmm/vcpu.h"
 
 struct arch_machine;
+struct disk;
 struct pci_bus;
 struct peripherals;
 struct virtio_cfg;
@@ -37,8 +39,10 @@ struct machine_env {
 	struct loop *loop;
 	struct console *console;
 	const struct peripherals *peripherals;
-	const struct image *kernel;
+	const struct image *kernel; /* files that were not given are IMAGE_NONE */
 	const struct image *initrd;
+	const struct image *firmware;
+	struct disk *flash; /* NULL: none */
 
 	/* The end, or something a device said. Any thread, device locks may be held. */
 	void (*end)(void *ctx, enum lkvm_cause cause, u64 value, const char *detail);
@@ -69,6 +73,7 @@ struct machine {
 		*arch; /* arch/: what it must remember between its calls; NULL at first */
 
 	struct vcpu *vcpus;   /* cfg->n_vcpus */
+	struct cpu_mask cpus; /* the host's CPUs they run on: the config's, or fewer */
 	unsigned int n_vcpus; /* created so far */
 	_Atomic bool first_run_seen;
 	_Atomic bool ended; /* machine_end() was called */

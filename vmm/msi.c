@@ -36,12 +36,19 @@ void msi_router_fini(struct msi_router *r)
 	r->table = NULL;
 }
 
-static void make_entry(const struct msi_router *r, const struct irq_msi *msi,
-		       struct kvm_irq_routing_entry *e)
+static int make_entry(const struct msi_router *r, const struct irq_msi *msi,
+		      struct kvm_irq_routing_entry *e)
 {
 	/* all of it: entries are compared as bytes */
 	memset(e, 0, sizeof(*e));
 	e->gsi = r->first_gsi + msi->index;
+	if (r->pin) {
+		int pin = r->pin(msi->addr, msi->data);
+
+		e->type = KVM_IRQ_ROUTING_IRQCHIP;
+		e->u.irqchip.pin = (u32)pin;
+		return pin < 0 ? pin : 0;
+	}
 	e->type = KVM_IRQ_ROUTING_MSI;
 	e->u.msi.address_lo = (u32)msi->addr;
 	e->u.msi.address_hi = (u32)(msi->addr >> 32);
@@ -50,6 +57,7 @@ static void make_entry(const struct msi_router *r, const struct irq_msi *msi,
 		e->flags = KVM_MSI_VALID_DEVID;
 		e->u.msi.devid = msi->devid;
 	}
+	return 0;
 }
 
 /* Changing the table makes KVM wait for all readers of the old one: only when something changes. */
@@ -60,7 +68,9 @@ static int route(struct msi_router *r, const struct irq_msi *msi)
 	u32 at = is_new ? r->table->nr : r->entry[msi->index] - 1u;
 	int ret;
 
-	make_entry(r, msi, &entry);
+	ret = make_entry(r, msi, &entry);
+	if (ret)
+		return ret;
 	e = &r->table->entries[at];
 	if (!is_new && !memcmp(e, &entry, sizeof(entry)))
 		return 0;

@@ -17,6 +17,11 @@ struct msi_router {
 	const struct kvm *kvm;
 	bool devids;		       /* KVM wants to know who sends (arm64: ITS) */
 	u32 first_gsi;		       /* message n has GSI first_gsi + n */
+	/*
+	 * NULL: the interrupt controller takes messages. Else a frame turns them into its inputs
+	 * (arm64: GICv2m): which pin the message raises, or -errno. Set after msi_router_init().
+	 */
+	int (*pin)(u64 addr, u32 data);
 	struct kvm_irq_routing *table; /* pins first, then the messages bound so far */
 	u16 entry[IRQ_MAX_MSI];	       /* index in @table + 1; 0: none yet */
 	bool bound[IRQ_MAX_MSI];       /* it has an irqfd */

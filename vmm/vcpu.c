@@ -362,10 +362,18 @@ static void *vcpu_thread(void *arg)
 
 int vcpu_start(struct vcpu *vcpu, struct lkvm_error *err)
 {
+	const struct cpu_mask *cpus = &vcpu->machine->cpus;
 	int ret;
 
 	atomic_store(&vcpu->pause, true);
 	ret = thread_start(&vcpu->thread, "of a vCPU", vcpu_thread, vcpu, err);
 	vcpu->has_thread = !ret;
-	return ret;
+	if (ret || cpu_mask_empty(cpus))
+		return ret;
+	ret = cpu_mask_pin(vcpu->thread, cpus);
+	if (ret == -EINVAL)
+		return err_unsupported(err, EINVAL,
+				       "vCPUs cannot be pinned: none of the host's CPUs that this "
+				       "process may use is one of theirs");
+	return ret ? err_host(err, -ret, "pinning vCPU %u", vcpu->index) : 0;
 }

@@ -55,7 +55,7 @@ int vcpu_create(struct vcpu *vcpu, struct machine *m, unsigned int index, struct
 /* Thread gone. Accepts a half-built struct. */
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* Start the thread, which parks until machine_resume(). */
+/* Start the thread, on machine->cpus, which parks until machine_resume(). */
 int vcpu_start(struct vcpu *vcpu, struct lkvm_error *err);
 
 /* Make the thread look at its requests soon. Any thread. */

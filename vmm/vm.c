@@ -47,7 +47,7 @@ struct lkvm_vm {
 	struct lkvm_config cfg;
 	struct log log;
 	struct kvm_host kvm_host; /* opened once: a restart may come with fewer privileges */
-	struct image kernel, initrd;
+	struct image kernel, initrd, firmware;
 	struct loop *loop;
 	struct console *console;
 	struct peripherals peripherals;
@@ -456,6 +456,9 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 	ret = image_open(&vm->initrd, "initrd", vm->cfg.initrd, err);
 	if (ret)
 		return ret;
+	ret = image_open(&vm->firmware, "firmware", vm->cfg.firmware, err);
+	if (ret)
+		return ret;
 	vm->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->stopped_fd < 0)
 		return err_host(err, errno, "eventfd");
@@ -481,6 +484,7 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 		.peripherals = &vm->peripherals,
 		.kernel = &vm->kernel,
 		.initrd = &vm->initrd,
+		.firmware = &vm->firmware,
 		.end = note_end,
 		.phase = note_phase,
 		.panic = note_panic,
@@ -508,7 +512,7 @@ int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cf
 	config_default_name(&vm->cfg);
 	vm->log = (struct log){ cfg->log, cfg->log_ctx, cfg->log_level };
 	vm->kvm_host = (struct kvm_host)KVM_HOST_INIT;
-	vm->kernel = vm->initrd = (struct image)IMAGE_NONE;
+	vm->kernel = vm->initrd = vm->firmware = (struct image)IMAGE_NONE;
 	vm->stopped_fd = -1;
 	vm->n_boots = 1;
 	vm->phase_ns[LKVM_PHASE_START] = start;
@@ -710,6 +714,7 @@ void lkvm_vm_destroy(struct lkvm_vm *vm)
 	loop_destroy(vm->loop);
 	if (vm->stopped_fd >= 0)
 		close(vm->stopped_fd);
+	image_close(&vm->firmware);
 	image_close(&vm->initrd);
 	image_close(&vm->kernel);
 	kvm_close(&vm->kvm_host);

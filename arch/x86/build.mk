@@ -13,4 +13,4 @@ $(DSDT).aml: $(DSDT).asl
 $(DSDT).inc: $(DSDT).aml
 	$(Q)od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g' >$@
 
-$(B)/arch/x86/acpi.o: $(DSDT).inc
+$(B)/arch/x86/acpi.o build/x86-fuzz/arch/x86/acpi.o: $(DSDT).inc

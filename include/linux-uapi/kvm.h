@@ -472,6 +472,11 @@ struct kvm_run {
 		struct {
 			u32 flags;
 		} notify;
+		/* KVM_EXIT_ARM_NISV */
+		struct {
+			u64 esr_iss;
+			u64 fault_ipa;
+		} arm_nisv;
 		/* KVM_EXIT_MEMORY_FAULT; KVM_RUN fails with EFAULT or EHWPOISON */
 		struct {
 			u64 flags;
@@ -514,6 +519,7 @@ KVM_ABI_AT(kvm_run, system_event.data, 40);
 KVM_ABI_AT(kvm_run, msr.reason, 40);
 KVM_ABI_AT(kvm_run, msr.index, 44);
 KVM_ABI_AT(kvm_run, msr.data, 48);
+KVM_ABI_AT(kvm_run, arm_nisv.fault_ipa, 40);
 KVM_ABI_AT(kvm_run, memory_fault.size, 48);
 KVM_ABI_AT(kvm_run, kvm_valid_regs, 288);
 KVM_ABI_AT(kvm_run, s, 304);

@@ -2,8 +2,8 @@
  * default_backend.c - a whole program on a fakekvm: linked instead of vmm/kvm_linux.c, it gives
  * the program a host and a guest out of the environment.
  *
- *	FAKEKVM		  host and what is wrong with it, comma separated (default: intel)
- *		intel amd hygon amd-emulated intel-software
+ *	FAKEKVM		  host and what is wrong with it, comma separated
+ *		a name of fakekvm_hosts[] (default: the first)
  *		missing | denied		open fails with ENOENT, EACCES
  *		api=N				another API version
  *		cap=N:VALUE			the answer of KVM_CHECK_EXTENSION
@@ -31,20 +31,9 @@ static void broken(const char *what, const char *text)
 
 static const struct fake_host *find_host(const char *name)
 {
-	static const struct {
-		const char *name;
-		const struct fake_host *host;
-	} hosts[] = {
-		{ "intel", &fakekvm_x86_intel },
-		{ "amd", &fakekvm_x86_amd },
-		{ "hygon", &fakekvm_x86_hygon },
-		{ "amd-emulated", &fakekvm_x86_amd_emulated },
-		{ "intel-software", &fakekvm_x86_intel_software },
-	};
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(hosts); i++)
-		if (!strcmp(hosts[i].name, name))
-			return hosts[i].host;
+	for (unsigned int i = 0; fakekvm_hosts[i]; i++)
+		if (!strcmp(fakekvm_host_name(fakekvm_hosts[i]), name))
+			return fakekvm_hosts[i];
 	return NULL;
 }
 
@@ -119,8 +108,8 @@ static void write_log(void)
 static void make(void)
 {
 	const char *env = getenv("FAKEKVM");
-	char *words = strdup(env ? env : "intel"), *save = NULL, *word;
-	const struct fake_host *host = &fakekvm_x86_intel;
+	char *words = strdup(env ? env : ""), *save = NULL, *word;
+	const struct fake_host *host = fakekvm_hosts[0];
 	struct fakekvm *fk;
 
 	if (!words)

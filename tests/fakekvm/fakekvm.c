@@ -546,6 +546,11 @@ static void *must(void *p)
 	return p;
 }
 
+const char *fakekvm_host_name(const struct fake_host *host)
+{
+	return host->name;
+}
+
 struct fakekvm *fakekvm_new(const struct fake_host *host)
 {
 	struct fakekvm *fk = must(calloc(1, sizeof(*fk)));

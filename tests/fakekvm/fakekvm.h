@@ -29,6 +29,10 @@ extern const struct fake_host fakekvm_x86_hygon;	  /* an AMD of another name */
 extern const struct fake_host fakekvm_x86_amd_emulated;	  /* CPUID as captured in the test bed */
 extern const struct fake_host fakekvm_x86_intel_software; /* CPUID of a KVM without VT-x */
 
+/* All hosts of the architecture this was built for, the usual one first; NULL ends it. */
+extern const struct fake_host *const fakekvm_hosts[];
+const char *fakekvm_host_name(const struct fake_host *host);
+
 struct fakekvm *fakekvm_new(const struct fake_host *host);
 void fakekvm_free(struct fakekvm *fk); /* no vCPU thread left; NULL is allowed */
 const struct kvm_backend *fakekvm_backend(struct fakekvm *fk);

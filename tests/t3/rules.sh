@@ -4,4 +4,4 @@
 # Does not prove the rules of KVM's x86 halves for CPUs this host does not have.
 # shellcheck source=tests/t3/lib
 . "$(dirname "$0")/lib"
-exec "${LKVM_BUILD:-build/x86}/tests/unit/test_fakekvm" real
+exec "${LKVM_BUILD:-build/x86}/tests/unit/x86/test_fakekvm" real

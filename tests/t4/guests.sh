@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 export KERNEL_SUITE=${KERNEL_SUITE:-trixie-backports}
 lib=$(realpath "$(dirname "${LKVM:-./lkvm}")/liblkvm.so")
 files=(-f "$lib:lib/${lib##*/}")
-for program in unit/test_fakekvm t3/test_api; do
+for program in unit/x86/test_fakekvm t3/test_api; do
 	files+=(-f "${LKVM_BUILD:-build/x86}/tests/$program:build/x86/tests/$program")
 done
 exec tests/t4/in-bed "${files[@]}" -- sh tests/t4/guests.inside

@@ -1,6 +1,6 @@
 /*
  * What lkvm_config_validate() says of virtio devices: fields that only an embedder can get
- * wrong, and where the bounds are. Command-line spellings are tests/cli/options.sh's.
+ * wrong, and where the bounds are. Command-line spellings are tests/cli/x86/options.sh's.
  *
  * Does not prove that what is accepted works: files, interfaces and sockets are not looked at.
  */

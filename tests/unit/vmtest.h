@@ -20,13 +20,10 @@
 #include <lkvm.h>
 
 #include "tests/fakekvm/fakekvm.h"
-#include "tests/unit/mkkernel.h"
+#include "vmarch.h" /* tests/unit/ARCH */
 #include "vmm/vm.h"
 
 #define VMTEST_WAIT_MS 20000 /* far above what anything here takes; a hang, not a slow host */
-#define COM1	       0x3f8
-#define PM_RESET       0x60c
-#define PVPANIC	       0x505
 
 struct vmtest {
 	struct fakekvm *fk;
@@ -78,7 +75,7 @@ static inline void vmtest_write_kernel(struct vmtest *t, const void *bytes, size
 static inline struct vmtest *vmtest_new(const struct fake_host *host)
 {
 	struct vmtest *t = calloc(1, sizeof(*t));
-	static u8 file[MK_MAX];
+	static u8 file[VMARCH_KERNEL_MAX];
 
 	assert_non_null(t);
 	pthread_mutex_init(&t->lock, NULL);
@@ -90,7 +87,7 @@ static inline struct vmtest *vmtest_new(const struct fake_host *host)
 	t->cfg.console.ctx = t;
 	t->cfg.log = vmtest_log;
 	t->cfg.log_ctx = t;
-	vmtest_write_kernel(t, file, mk_bzimage(file));
+	vmtest_write_kernel(t, file, vmarch_kernel(file));
 	return t;
 }
 

@@ -1,5 +1,5 @@
-/* x86_vcpu.c - the state of an x86 vCPU: what KVM_SET_* accepts, what KVM_GET_* gives back. */
-#include "tests/fakekvm/x86.h"
+/* vcpu.c - the state of an x86 vCPU: what KVM_SET_* accepts, what KVM_GET_* gives back. */
+#include "tests/fakekvm/x86/x86.h"
 
 #include <errno.h>
 #include <stdio.h>

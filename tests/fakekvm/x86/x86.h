@@ -1,4 +1,4 @@
-/* x86.h - the x86 half of fakekvm: state behind the requests, shared by the x86_*.c files. */
+/* x86.h - the x86 half of fakekvm: state behind the requests, shared by the files here. */
 #ifndef LKVM_TESTS_FAKEKVM_X86_H
 #define LKVM_TESTS_FAKEKVM_X86_H
 
@@ -57,7 +57,7 @@ void x86_take_cpuid(struct fakekvm *fk, const struct kvm_cpuid_entry2 *entries, 
 void x86_vcpu_reset(struct fakekvm *fk, struct fake_vcpu *vcpu);
 const struct kvm_cpuid_entry2 *x86_cpuid(const struct x86_vcpu *v, u32 function, u32 index);
 
-/* x86_msr.c: requests, and where a register lives; -1: KVM does not know it. */
+/* msr.c: requests, and where a register lives; -1: KVM does not know it. */
 int x86_msr_slot(u32 index);
 int x86_get_msrs(struct fake_call *c);
 int x86_set_msrs(struct fake_call *c);
@@ -67,11 +67,11 @@ int x86_get_msr_feature_list(struct fake_call *c);
 bool x86_kvmclock_on(const struct x86_vcpu *v);
 void x86_msr_reset(struct x86_vcpu *v);
 
-/* x86_sregs.c: 0 or -EINVAL */
+/* sregs.c: 0 or -EINVAL */
 int x86_check_sregs(const struct x86_vcpu *v, const struct kvm_sregs *s);
 int x86_check_apic_base(const struct x86_vcpu *v, u64 base);
 
-/* x86_entry.c: what the CPU checks on entry; 0, or the reason of KVM_EXIT_FAIL_ENTRY */
+/* entry.c: what the CPU checks on entry; 0, or the reason of KVM_EXIT_FAIL_ENTRY */
 u64 x86_entry_check_vmx(const struct x86_vcpu *v);
 u64 x86_entry_check_svm(const struct x86_vcpu *v);
 

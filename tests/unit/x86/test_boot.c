@@ -25,7 +25,7 @@
 #include "linux-uapi/x86.h"
 #include "tests/unit/mkkernel.h"
 
-#define GOLDEN "tests/golden/boot/"
+#define GOLDEN "tests/golden/x86/boot/"
 
 /* Offsets in struct boot_params and hvm_start_info, written apart from the code under test. */
 #define BP_RAMDISK	  0x218

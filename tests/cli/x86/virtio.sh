@@ -6,7 +6,7 @@
 # options.sh's. That a failed create leaves nothing behind within a process, which goes on, is
 # tests/unit/test_vm_virtio's.
 # shellcheck source=tests/lib.sh
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 need_test_programs
 chmod 711 "$T"
 mkdir "$T/bin"

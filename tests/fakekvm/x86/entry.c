@@ -1,10 +1,10 @@
 /*
- * x86_entry.c - what an x86 CPU checks when KVM enters the guest, for the states a VMM sets up:
+ * entry.c - what an x86 CPU checks when KVM enters the guest, for the states a VMM sets up:
  * a part of SDM 3C "Checks on the Guest State Area" (VMX) and APM 2 "Canonicalization and
  * Consistency Checks" (SVM). A state that fails ends in KVM_EXIT_FAIL_ENTRY here. KVM may instead
  * emulate its way through it on Intel, which is nothing to rely on.
  */
-#include "tests/fakekvm/x86.h"
+#include "tests/fakekvm/x86/x86.h"
 
 #define VMX_INVALID_GUEST_STATE 0x80000021ull /* basic exit reason 33, bit 31: VM-entry failure */
 #define SVM_INVALID		UINT64_MAX    /* VMEXIT_INVALID, -1 */

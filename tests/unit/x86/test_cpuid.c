@@ -2,7 +2,7 @@
  * Topologies, APIC ids and the CPUID table of a vCPU. Does not prove that KVM takes such a
  * table, nor that a guest kernel reads it as it is read here: that is shown by booting one.
  *
- * tests/golden/cpuid/NAME.expected holds what is removed (-) from and added (+) to the table in
+ * tests/golden/x86/cpuid/NAME.expected holds what is removed (-) from and added (+) to the table in
  * NAME.def. Runs from the top of the tree; with GOLDEN_UPDATE=1 the expected files are written
  * anew instead of compared.
  */
@@ -16,7 +16,7 @@
 
 #include "arch/x86/cpuid.h"
 #include "linux-uapi/x86.h"
-#include "tests/cpuid_fixture.h"
+#include "tests/fakekvm/x86/cpuid_fixture.h"
 
 #define INDEXED KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 
@@ -274,7 +274,7 @@ static void assert_golden(enum cpuid_fixture_id id)
 	char *text = changes_of(id), path[64], want[512], *line = text;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "tests/golden/cpuid/%s.expected", cpuid_fixture_name(id));
+	snprintf(path, sizeof(path), "tests/golden/x86/cpuid/%s.expected", cpuid_fixture_name(id));
 	f = fopen(path, getenv("GOLDEN_UPDATE") ? "w" : "r");
 	if (!f)
 		fail_msg("%s: cannot be opened", path);

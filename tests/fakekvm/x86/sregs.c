@@ -1,8 +1,8 @@
 /*
- * x86_sregs.c - which special registers KVM accepts (4.14). The text says nothing of it: the
+ * sregs.c - which special registers KVM accepts (4.14). The text says nothing of it: the
  * rules are those of the architecture (SDM 3A "Control Registers"), EINVAL was observed.
  */
-#include "tests/fakekvm/x86.h"
+#include "tests/fakekvm/x86/x86.h"
 
 #include <errno.h>
 

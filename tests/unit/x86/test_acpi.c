@@ -1,5 +1,5 @@
 /*
- * ACPI tables as bytes: structure, checksums, and their disassembly against tests/golden/acpi.
+ * ACPI tables as bytes: structure, checksums, and their disassembly against tests/golden/x86/acpi.
  *
  * Does not prove that a kernel likes the tables, nor that the devices are where
  * the tables say: booting one does (check-bed).
@@ -19,7 +19,7 @@
 #include "arch/x86/layout.h"
 #include "devices/acpi_pm.h"
 
-#define GOLDEN "tests/golden/acpi/"
+#define GOLDEN "tests/golden/x86/acpi/"
 #define ROOM   32768
 
 #define N_MMIO 31 /* as many virtio-mmio devices as a machine can have */

@@ -1,5 +1,5 @@
-/* x86_msr.c - model specific registers (4.3, 4.18, 4.19): which there are, what they take. */
-#include "tests/fakekvm/x86.h"
+/* msr.c - model specific registers (4.3, 4.18, 4.19): which there are, what they take. */
+#include "tests/fakekvm/x86/x86.h"
 
 #include <errno.h>
 

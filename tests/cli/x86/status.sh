@@ -3,7 +3,7 @@
 #
 # The KVM is a fake one: does not prove that a real one brings it about (tests/t3, tests/t4).
 # shellcheck source=tests/lib.sh
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 need_test_programs
 LKVM=$BUILD/tests/lkvm-fake
 K=$BUILD/tests/guests/verdict.elf

@@ -4,7 +4,7 @@
 #
 # Does not prove that an accepted option has its effect: the tests of that effect do.
 # shellcheck source=tests/lib.sh
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 need_test_programs
 LKVM=$BUILD/tests/lkvm-fake
 export FAKEKVM=intel FAKEKVM_SCRIPT='out 0x604 2 0x3400'

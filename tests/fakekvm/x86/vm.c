@@ -1,6 +1,6 @@
-/* x86.c - the requests of x86 on the system and on a VM: CPUID, interrupt controllers, timers,
+/* vm.c - the requests of x86 on the system and on a VM: CPUID, interrupt controllers, timers,
  * clocks. */
-#include "tests/fakekvm/x86.h"
+#include "tests/fakekvm/x86/x86.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-/* x86_host.c - the x86 hosts a fakekvm can pretend to be. */
-#include "tests/fakekvm/x86.h"
+/* host.c - the x86 hosts a fakekvm can pretend to be. */
+#include "tests/fakekvm/x86/x86.h"
 
-#include "tests/cpuid_fixture.h"
+#include "tests/fakekvm/x86/cpuid_fixture.h"
 
 /*
  * KVM_CHECK_EXTENSION, as Linux 7.2 answered with kvm_amd. Left out are capabilities whose requests
@@ -94,3 +94,12 @@ HOST(fakekvm_x86_intel_software, "intel-software", .cpuid = CPUID_FIXTURE_INTEL_
 HOST(fakekvm_x86_amd, "amd", .cpuid = CPUID_FIXTURE_AMD, .refused_msr = 0x10a);
 HOST(fakekvm_x86_amd_emulated, "amd-emulated", .cpuid = CPUID_FIXTURE_AMD_EMULATED);
 HOST(fakekvm_x86_hygon, "hygon", .cpuid = CPUID_FIXTURE_HYGON, .refused_msr = 0x10a);
+
+const struct fake_host *const fakekvm_hosts[] = {
+	&fakekvm_x86_intel,
+	&fakekvm_x86_amd,
+	&fakekvm_x86_hygon,
+	&fakekvm_x86_amd_emulated,
+	&fakekvm_x86_intel_software,
+	NULL,
+};

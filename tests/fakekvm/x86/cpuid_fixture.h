@@ -1,5 +1,5 @@
 /*
- * cpuid_fixture.h - tables of KVM_GET_SUPPORTED_CPUID to test with, from tests/golden/cpuid.
+ * cpuid_fixture.h - tables of KVM_GET_SUPPORTED_CPUID to test with, from tests/golden/x86/cpuid.
  *
  * A .def file there is a line per entry, LEAF(function, index, flags, eax, ebx, ecx, edx), and
  * is compiled in: no test needs a file at run time. Each file says whether it was captured or
@@ -33,19 +33,19 @@ static inline const struct kvm_cpuid_entry2 *cpuid_fixture(enum cpuid_fixture_id
 	  .ecx = (c),              \
 	  .edx = (d) },
 	static const struct kvm_cpuid_entry2 intel[] = {
-#include "tests/golden/cpuid/intel.def"
+#include "tests/golden/x86/cpuid/intel.def"
 	};
 	static const struct kvm_cpuid_entry2 intel_software[] = {
-#include "tests/golden/cpuid/intel-software.def"
+#include "tests/golden/x86/cpuid/intel-software.def"
 	};
 	static const struct kvm_cpuid_entry2 amd[] = {
-#include "tests/golden/cpuid/amd.def"
+#include "tests/golden/x86/cpuid/amd.def"
 	};
 	static const struct kvm_cpuid_entry2 amd_emulated[] = {
-#include "tests/golden/cpuid/amd-emulated.def"
+#include "tests/golden/x86/cpuid/amd-emulated.def"
 	};
 	static const struct kvm_cpuid_entry2 hygon[] = {
-#include "tests/golden/cpuid/hygon.def"
+#include "tests/golden/x86/cpuid/hygon.def"
 	};
 #undef LEAF
 	static const struct {

@@ -1,0 +1,2 @@
+# Device trees are written with libfdt.
+ARCH_LIBS := -lfdt

@@ -1,0 +1,90 @@
+/*
+ * load.c - what a guest is loaded with and told: kernel or firmware, device tree, the registers it
+ * starts with.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "arch/arm64/boot.h"
+#include "arch/arm64/fdt.h"
+#include "arch/arm64/layout.h"
+#include "arch/arm64/machine.h"
+#include "vmm/arch.h"
+#include "vmm/load.h"
+
+static int add_seeds(struct fdt_desc *desc, struct lkvm_error *err)
+{
+	struct {
+		u8 rng[FDT_SEED_SIZE];
+		u64 kaslr;
+	} seeds;
+
+	/* Up to 256 bytes come whole (getrandom(2)). */
+	if (getrandom(&seeds, sizeof(seeds), 0) != (ssize_t)sizeof(seeds))
+		return err_host(err, errno, "getrandom");
+	memcpy(desc->rng_seed, seeds.rng, sizeof(seeds.rng));
+	desc->kaslr_seed = seeds.kaslr;
+	return 0;
+}
+
+static u64 debug_exit_addr(const struct lkvm_config *cfg)
+{
+	if (!cfg->debug_exit)
+		return 0;
+	return cfg->debug_exit_addr ? cfg->debug_exit_addr : ARM64_DEBUG_EXIT_BASE;
+}
+
+static int load_fdt(struct machine *m, const struct boot_entry *entry, struct lkvm_error *err)
+{
+	const struct lkvm_config *cfg = m->cfg;
+	struct fdt_desc desc = {
+		.cmdline = cfg->cmdline,
+		.ram_size = cfg->mem_size,
+		.initrd_gpa = entry->initrd_gpa,
+		.initrd_size = entry->initrd_size,
+		.mpidr = m->arch->mpidr,
+		.n_vcpus = m->n_vcpus,
+		.sockets = cfg->sockets,
+		.cores = cfg->cores,
+		.threads = cfg->threads,
+		.nested = cfg->arm64.nested,
+		.pmu = cfg->arm64.pmu || cfg->arm64.pmu_partition,
+		.irqchip = m->arch->gic.kind,
+		.n_virtio_mmio = m->arch->n_virtio_mmio,
+		.pvpanic = !cfg->pvpanic_pci,
+		.debug_exit = debug_exit_addr(cfg),
+		.flash_size = m->arch->flash_size,
+	};
+	size_t used = 0;
+	u8 *fdt;
+	int ret = add_seeds(&desc, err);
+
+	if (ret)
+		return ret;
+	fdt = calloc(1, ARM64_FDT_MAX);
+	if (!fdt)
+		return err_host(err, ENOMEM, "device tree");
+	ret = fdt_build(&desc, fdt, ARM64_FDT_MAX, &used, err);
+	if (!ret && cfg->dump_dtb[0])
+		ret = load_dump("--dump-dtb", cfg->dump_dtb, fdt, used, err);
+	if (!ret && gmem_write(&m->gmem, entry->fdt_gpa, fdt, used))
+		ret = err_host(err, EFAULT, "no room for the device tree");
+	free(fdt);
+	return ret;
+}
+
+int arch_load(struct machine *m, struct lkvm_error *err)
+{
+	const struct boot_files files = {
+		.kernel = m->env->kernel,
+		.initrd = m->env->initrd,
+		.firmware = m->env->firmware,
+	};
+	struct boot_entry entry;
+	int ret = boot_load(m->cfg, &files, &m->gmem, m->log, &entry, err);
+
+	if (!ret)
+		ret = load_fdt(m, &entry, err);
+	return ret ? ret : arm64_set_boot_regs(m, entry.pc, entry.fdt_gpa, err);
+}

@@ -1,0 +1,77 @@
+#include "vmm/cpumask.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+static void set_range(struct cpu_mask *mask, unsigned long first, unsigned long last)
+{
+	for (unsigned long cpu = first; cpu <= last; cpu++)
+		mask->bits[cpu / 64] |= BIT(cpu % 64);
+}
+
+/* A number below LKVM_MAX_HOST_CPUS, then *@end; strtoul() alone would take signs and blanks. */
+static bool cpu_number(const char *s, unsigned long *cpu, char **end)
+{
+	if (*s < '0' || *s > '9')
+		return false;
+	*cpu = strtoul(s, end, 10);
+	return *cpu < LKVM_MAX_HOST_CPUS;
+}
+
+int cpu_mask_parse(const char *list, struct cpu_mask *mask)
+{
+	unsigned long first, last;
+	char *p = (char *)list;
+
+	*mask = (struct cpu_mask){ 0 };
+	if (!*p || !strcmp(p, "\n"))
+		return 0;
+	for (;; p++) {
+		if (!cpu_number(p, &first, &p))
+			return -EINVAL;
+		last = first;
+		if (*p == '-' && (!cpu_number(p + 1, &last, &p) || last < first))
+			return -EINVAL;
+		set_range(mask, first, last);
+		if (!*p || !strcmp(p, "\n"))
+			return 0;
+		if (*p != ',')
+			return -EINVAL;
+	}
+}
+
+bool cpu_mask_empty(const struct cpu_mask *mask)
+{
+	static const struct cpu_mask none;
+
+	return !memcmp(mask, &none, sizeof(none));
+}
+
+bool cpu_mask_subset(const struct cpu_mask *part, const struct cpu_mask *whole)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(part->bits); i++) {
+		if (part->bits[i] & ~whole->bits[i])
+			return false;
+	}
+	return true;
+}
+
+void cpu_mask_and(struct cpu_mask *mask, const struct cpu_mask *other)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(mask->bits); i++)
+		mask->bits[i] &= other->bits[i];
+}
+
+int cpu_mask_pin(pthread_t thread, const struct cpu_mask *mask)
+{
+	cpu_set_t set;
+
+	_Static_assert(LKVM_MAX_HOST_CPUS <= CPU_SETSIZE, "a cpu_set_t holds them");
+	CPU_ZERO(&set);
+	for (unsigned int cpu = 0; cpu < LKVM_MAX_HOST_CPUS; cpu++) {
+		if (mask->bits[cpu / 64] & BIT(cpu % 64))
+			CPU_SET(cpu, &set);
+	}
+	return -pthread_setaffinity_np(thread, sizeof(set), &set);
+}
