@@ -9,7 +9,8 @@
 #   make install         PREFIX=/usr/local DESTDIR=
 #
 #   ARCH=x86             guest architecture (default: that of the host)
-#   CROSS_COMPILE=...-   prefix of the tools
+#   CROSS_COMPILE=...-   prefix of the tools: ARCH's programs are built for ARCH (without it, its
+#                        library for tests on this host); its libraries are Debian's, see SYSROOT
 #   SAN=address,undefined  an instrumented build, under build/ARCH-SAN/
 #   V=1                  show commands
 #   WERROR=1             warnings are errors, as in CI
@@ -40,6 +41,15 @@ IASL ?= iasl
 PROVE ?= prove
 FUZZ_SECONDS ?= 60
 
+# Programs for another machine are linked with Debian's libraries for it, which are fetched.
+ifneq ($(CROSS_COMPILE),)
+FETCHED_SYSROOT := $(or $(LKVM_CACHE),build/cache)/$(patsubst loongarch,loong64,$(patsubst x86,amd64,$(ARCH)))/sysroot
+SYSROOT ?= $(FETCHED_SYSROOT)
+TRIPLET := $(notdir $(CROSS_COMPILE:%-=%))
+SYS_CFLAGS := -isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/$(TRIPLET)
+SYS_LDFLAGS := -L$(SYSROOT)/usr/lib/$(TRIPLET) -Wl,-rpath-link,$(SYSROOT)/usr/lib/$(TRIPLET)
+endif
+
 comma := ,
 B := build/$(ARCH)$(CROSS_COMPILE:%-=-%)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 # The products of a plain build are where people look for them; a variant keeps its own.
@@ -50,8 +60,8 @@ WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -W
 CFLAGS ?= -O2 -g
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -I. -I$(B)/gen $(CPPFLAGS) \
-	-fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) $(SANFLAGS)
-ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANFLAGS)
+	$(SYS_CFLAGS) -fPIC -fvisibility=hidden -pthread $(WARN) $(CFLAGS) $(SANFLAGS)
+ALL_LDFLAGS = -pthread $(SYS_LDFLAGS) $(LDFLAGS) $(SANFLAGS)
 LIB_LIBS = -lelf -luring -lslirp -lz -lzstd $(ARCH_LIBS)
 CLI_LIBS := -ljansson
 
@@ -71,6 +81,12 @@ CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
 
 .PHONY: all
 all: $(O)lkvm $(O)liblkvm.a $(O)liblkvm.so
+
+ifneq ($(CROSS_COMPILE),)
+$(FETCHED_SYSROOT):
+	$(Q)tests/bed/fetch -s $(ARCH)
+$(B)/flags: | $(SYSROOT)
+endif
 
 # What is built depends on how it is built: on the compiler, its flags and the list of sources.
 .PHONY: FORCE

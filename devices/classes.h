@@ -20,6 +20,11 @@ extern const struct dev_class acpi_pm_class;   /* devices/acpi_pm.c: power-off, 
 extern const struct dev_class debug_exit_class; /* devices/debug_exit.c: the guest's verdict */
 extern const struct dev_class pvpanic_class;	/* devices/pvpanic.c: paravirtual panic report */
 
+extern const struct dev_class pvpanic_pci_class; /* devices/pvpanic.c: the same as a PCI function */
+extern const struct dev_class pl031_class;	 /* devices/pl031.c: Arm's RTC */
+extern const struct dev_class gicv2m_class;	 /* devices/gicv2m.c: messages for a GICv2 */
+extern const struct dev_class cfi_flash_class;	 /* devices/cfi_flash.c: flash memory */
+
 extern const struct dev_class pci_host_class;	 /* devices/pci_host.c: host bridge of bus 0 */
 extern const struct dev_class virtio_pci_class;	 /* devices/virtio_pci.c: carries a virtio class */
 extern const struct dev_class virtio_mmio_class; /* devices/virtio_mmio.c: carries a virtio class */
@@ -39,6 +44,24 @@ struct pci_host_cfg {
 	struct pci_bus *bus; /* initialised; outlives the bridge */
 };
 
+struct pvpanic_pci_cfg {
+	struct pci_bus *bus;
+	unsigned int slot;
+};
+
+struct gicv2m_cfg {
+	u64 base; /* of its registers: what messages are written to */
+	u32 first_intid, n_intids;
+};
+
+struct cfi_flash_cfg {
+	const struct disk *disk; /* borrowed; a multiple of CFI_FLASH_BLOCK */
+	u64 gpa;		 /* of its range; the memory there is the device's own */
+};
+
+#define CFI_FLASH_BLOCK 0x10000	  /* bytes: what is erased at a time */
+#define CFI_FLASH_MAX	0x1000000 /* bytes */
+
 /* virtio_pci_class and virtio_mmio_class. */
 struct virtio_cfg {
 	const struct virtio_class *cls;
@@ -55,6 +78,7 @@ struct virtio_cfg {
 };
 
 #define VIRTIO_MMIO_LEN 0x200 /* bytes of registers */
+#define PL031_LEN	0x1000
 
 struct virtio_blk_cfg {
 	const struct disk *disk; /* borrowed */

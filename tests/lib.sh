@@ -2,14 +2,14 @@
 # lib.sh - sourced by test scripts: runs the command and says TAP.
 #
 # Plain POSIX shell and tools that busybox has too, so that the same tests run on this host's
-# KVM and inside a bed. Environment: LKVM, LKVM_BUILD.
+# KVM and inside a bed. Environment: LKVM, LKVM_ARCH, LKVM_BUILD.
 
 cd "$(dirname "$0")" || exit 1
 until [ -e tests/lib.sh ]; do
 	cd .. || exit 1
 done
 LKVM=${LKVM:-./lkvm}
-BUILD=${LKVM_BUILD:-build/x86}
+BUILD=${LKVM_BUILD:-build/${LKVM_ARCH:-x86}}
 LIMIT=120 # seconds for one guest, however slow the host: a hang, not a figure
 
 # need_test_programs: what the scripts run that have a fake KVM
@@ -61,6 +61,25 @@ same() {
 	else
 		verdict "$1" "$(cat "$T/cmp"); "
 	fi
+}
+
+# said WORD: what followed "guest: WORD " in the output
+said() {
+	tr -d '\r' <"$T/out" | sed -n "s/^guest: $1 //p" | tail -n 1
+}
+
+# equal DESCRIPTION A B: two values that must be there and the same
+equal() {
+	if [ -n "$2" ] && [ "$2" = "$3" ]; then
+		verdict "$1" ''
+	else
+		verdict "$1" "'$2' is not '$3'; "
+	fi
+}
+
+# sum: of what is piped in
+sum() {
+	sha256sum | cut -d ' ' -f 1
 }
 
 # verdict DESCRIPTION WHY-NOT

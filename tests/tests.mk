@@ -48,8 +48,8 @@ CLI_SCRIPTS := $(wildcard tests/cli/*.sh tests/cli/$(ARCH)/*.sh)
 # What looks at the tree is run once, what looks at programs for each architecture.
 ONCE_SCRIPTS := $(if $(filter $(HOST_ARCH),$(ARCH)),$(filter-out %/exports.sh %/library.sh,$(wildcard tests/layout/*.sh)) tests/abi/run.sh)
 FAST_SCRIPTS := tests/layout/exports.sh tests/layout/library.sh $(CLI_SCRIPTS) $(ONCE_SCRIPTS)
-KVM_SCRIPTS := $(wildcard tests/t3/*.sh) $(filter %/test_api,$(EMBED_BINS))
-BED_SCRIPTS := $(wildcard tests/t4/*.sh)
+KVM_SCRIPTS := $(wildcard tests/t3/*.sh tests/t3/$(ARCH)/*.sh) $(filter %/test_api,$(EMBED_BINS))
+BED_SCRIPTS := $(wildcard tests/t4/*.sh tests/t4/$(ARCH)/*.sh)
 
 # What the scripts find their programs by.
 export LKVM := $(CURDIR)/$(O)lkvm
@@ -58,7 +58,7 @@ export LKVM_ARCH := $(ARCH)
 export CC
 SUITE = PROVE="$(PROVE)" tests/suite
 
-.PHONY: test-programs check check-fast check-unit check-kvm check-bed check-san
+.PHONY: test-programs check check-fast check-unit check-kvm check-bed check-san demo
 test-programs: all $(UNIT_BINS) $(EMBED_BINS) $(TB)/lkvm-fake $(GUEST_BINS)
 
 check-unit: test-programs
@@ -72,8 +72,21 @@ check-fast: check-unit $(if $(SAN),,check-san check-fuzz)
 check-kvm: test-programs
 	$(Q)$(SUITE) 'T3 (this host'"'"'s KVM)' $(KVM_SCRIPTS)
 
-check-bed: test-programs
-	$(Q)$(SUITE) 'T4 (stock kernels in the bed)' $(BED_SCRIPTS)
+# Beds and demo run programs of the guest's architecture.
+ifeq ($(CROSS_COMPILE)$(filter $(HOST_ARCH),$(ARCH)),)
+CROSS_x86 := x86_64-linux-gnu-
+CROSS_arm64 := aarch64-linux-gnu-
+check-bed demo:
+	$(Q)$(MAKE) --no-print-directory CROSS_COMPILE=$(CROSS_$(ARCH)) $@
+else
+check-bed: all $(TB)/unit/$(ARCH)/test_fakekvm $(EMBED_BINS) $(GUEST_BINS)
+	$(Q)$(SUITE) 'T4 (stock kernels in the bed), $(ARCH)' $(BED_SCRIPTS)
+
+demo:
+	$(Q)tests/deps $(DEPS)
+	$(Q)$(MAKE) --no-print-directory all $(TB)/guests/probe.elf
+	$(Q)tests/demo
+endif
 
 # For each architecture, on any host: T0-T2, and T4 in its bed. T3 is this host's.
 CHECK_ARCHS := x86 arm64
@@ -93,12 +106,6 @@ check:
 	ret=0; for t in $(CHECK_STEPS); do \
 		$(MAKE) --no-print-directory $$t || ret=1; done; \
 	tests/suite --total && exit $$ret
-
-.PHONY: demo
-demo:
-	$(Q)tests/deps $(DEPS)
-	$(Q)$(MAKE) --no-print-directory all $(TB)/guests/probe.elf
-	$(Q)tests/demo
 
 -include tests/bench/bench.mk
 -include tests/fuzz/fuzz.mk

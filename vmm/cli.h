@@ -73,7 +73,8 @@ void tty_restore(void);
 bool tty_is_raw(void);
 bool tty_size(unsigned short *cols, unsigned short *rows); /* false: it does not know */
 
-/* cmd_run.c */
+/* cmd_*.c */
 int cmd_run(int argc, char **argv);
+int cmd_caps(int argc, char **argv);
 
 #endif

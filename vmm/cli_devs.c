@@ -1,9 +1,4 @@
-/*
- * cli_devs.c - the values of --disk, --network and --port, and the files of ports.
- *
- * A value is words with commas between them: what it is about, then KEY=VALUE or KEY. Two commas
- * stand for one that belongs to a word. Each kind has a table of its keys.
- */
+/* cli_devs.c - the values of --disk, --network and --port, and the files of ports. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,110 +8,9 @@
 #include <unistd.h>
 
 #include "vmm/cli.h"
+#include "vmm/cli_words.h"
 
-struct key {
-	const char *name;
-	bool bare; /* takes no value */
-	bool many; /* may be given more than once */
-	/* Into what @at points at. NULL, or what is allowed; @val is NULL for bare ones. */
-	const char *(*set)(void *at, const char *val);
-};
-
-#define WORD_MAX (CLI_PATH_MAX + 32) /* bytes: the longest value with its key */
-
-/*
- * Take the next word off *@p, doubled commas undone. False: it does not fit into @size bytes.
- * *@p is NULL after the last.
- */
-static bool next_word(const char **p, char *word, size_t size)
-{
-	const char *s = *p;
-	size_t n = 0;
-
-	for (; *s && n < size; s++) {
-		if (*s == ',' && *++s != ',') {
-			word[n] = 0;
-			*p = s;
-			return true;
-		}
-		word[n++] = *s;
-	}
-	if (n == size)
-		return false;
-	word[n] = 0;
-	*p = NULL;
-	return true;
-}
-
-static int bad_value(const char *option, const char *all, const char *word, const char *allowed)
-{
-	return cli_fail(CLI_BAD_INPUT, "--%s %s: '%s': must be %s", option, all, word, allowed);
-}
-
-static int unknown_key(const char *option, const char *all, const char *word,
-		       const struct key *keys, size_t n)
-{
-	char known[256] = "";
-	size_t len = 0;
-
-	for (size_t i = 0; i < n && len < sizeof(known); i++)
-		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s%s", i ? ", " : "",
-					keys[i].name, keys[i].bare ? "" : "=");
-	return cli_fail(CLI_BAD_INPUT, "--%s %s: '%s' is none of %s", option, all, word, known);
-}
-
-/* One word into @at. @seen has a bit for each key. */
-static int set_key(const char *option, const char *all, const char *word, const struct key *keys,
-		   size_t n, unsigned int *seen, void *at)
-{
-	const char *eq = strchr(word, '='), *allowed;
-	size_t len = eq ? (size_t)(eq - word) : strlen(word);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct key *key = &keys[i];
-
-		if (strlen(key->name) != len || memcmp(key->name, word, len) || key->bare != !eq)
-			continue;
-		if ((*seen & 1u << i) && !key->many)
-			return cli_fail(CLI_BAD_INPUT, "--%s %s: %s is given twice", option, all,
-					key->name);
-		*seen |= 1u << i;
-		allowed = key->set(at, eq ? eq + 1 : NULL);
-		return allowed ? bad_value(option, all, word, allowed) : 0;
-	}
-	return unknown_key(option, all, word, keys, n);
-}
-
-/* All words of @all but those before @p. */
-static int set_keys(const char *option, const char *all, const char *p, const struct key *keys,
-		    size_t n, void *at)
-{
-	unsigned int seen = 0;
-	int status = 0;
-
-	while (p && !status) {
-		char word[WORD_MAX];
-
-		if (!next_word(&p, word, sizeof(word)))
-			return cli_fail(CLI_BAD_INPUT, "--%s %s: a word is too long", option, all);
-		status = set_key(option, all, word, keys, n, &seen, at);
-	}
-	return status;
-}
-
-/* ---- values ------------------------------------------------------------------------- */
-
-/* False: empty or too long. */
-static bool copy(char *dst, size_t size, const char *val)
-{
-	size_t len = strlen(val);
-
-	if (!len || len >= size)
-		return false;
-	memcpy(dst, val, len + 1);
-	return true;
-}
-
+/* Decimal only, as ports and queues are written. */
 static bool number(const char *s, unsigned long min, unsigned long max, unsigned long *value)
 {
 	char *end;
@@ -126,13 +20,6 @@ static bool number(const char *s, unsigned long min, unsigned long max, unsigned
 	errno = 0;
 	*value = strtoul(s, &end, 10);
 	return !errno && !*end && *value >= min && *value <= max;
-}
-
-/* on and off, or 1 and 0 as kvmtool has it. */
-static bool on_off(const char *val, bool *on)
-{
-	*on = !strcmp(val, "on") || !strcmp(val, "1");
-	return *on || !strcmp(val, "off") || !strcmp(val, "0");
 }
 
 static const char *queues(const char *val, unsigned int *n)
@@ -167,7 +54,7 @@ static const char *disk_serial(void *at, const char *val)
 	struct lkvm_disk *disk = at;
 
 	_Static_assert(LKVM_SERIAL_MAX == 21, "said below");
-	return copy(disk->serial, sizeof(disk->serial), val) ? NULL : "1 to 20 bytes";
+	return cli_copy(disk->serial, sizeof(disk->serial), val) ? NULL : "1 to 20 bytes";
 }
 
 static const char *disk_queues(void *at, const char *val)
@@ -177,10 +64,10 @@ static const char *disk_queues(void *at, const char *val)
 
 static const char *disk_discard(void *at, const char *val)
 {
-	return on_off(val, &((struct lkvm_disk *)at)->discard) ? NULL : "on or off";
+	return cli_on_off(val, &((struct lkvm_disk *)at)->discard) ? NULL : "on or off";
 }
 
-static const struct key disk_keys[] = {
+static const struct cli_key disk_keys[] = {
 	{ "ro", .bare = true, .set = disk_ro }, { "direct", .bare = true, .set = disk_direct },
 	{ "serial", .set = disk_serial },	{ "queues", .set = disk_queues },
 	{ "discard", .set = disk_discard },
@@ -196,11 +83,11 @@ int cli_disk(struct lkvm_config *cfg, const char *val)
 				val, LKVM_MAX_DISKS);
 	disk = &cfg->disks[cfg->n_disks];
 	_Static_assert(LKVM_DISK_PATH_MAX == 1024, "said below");
-	if (!next_word(&p, disk->path, sizeof(disk->path)) || !disk->path[0])
+	if (!cli_next_word(&p, disk->path, sizeof(disk->path)) || !disk->path[0])
 		return cli_fail(CLI_BAD_INPUT,
 				"--disk %s: must begin with a file's name of 1 to 1023 bytes", val);
 	cfg->n_disks++;
-	return set_keys("disk", val, p, disk_keys, COUNT(disk_keys), disk);
+	return cli_set_keys("disk", val, p, disk_keys, COUNT(disk_keys), disk);
 }
 
 /* ---- --network ---------------------------------------------------------------------- */
@@ -214,13 +101,15 @@ struct net_arg {
 static const char *net_mode(void *at, const char *val)
 {
 	static const char *const modes[] = {
-		[LKVM_NET_NONE] = "none",
+		[LKVM_NET_NONE] = "down",
 		[LKVM_NET_TAP] = "tap",
 		[LKVM_NET_USER] = "user",
 		[LKVM_NET_UNIX] = "unix",
 	};
 	struct net_arg *arg = at;
 
+	if (!strcmp(val, "none"))
+		return "alone: it is no card at all; one with its cable out is mode=down";
 	for (size_t i = 0; i < COUNT(modes); i++) {
 		if (strcmp(val, modes[i]))
 			continue;
@@ -229,7 +118,7 @@ static const char *net_mode(void *at, const char *val)
 		arg->has_mode = true;
 		return NULL;
 	}
-	return "tap, user, unix or none";
+	return "tap, user, unix, down, or none alone";
 }
 
 static const char *net_tap(void *at, const char *val)
@@ -244,6 +133,12 @@ static const char *net_user(void *at, const char *val)
 	return net_mode(at, "user");
 }
 
+static const char *net_down(void *at, const char *val)
+{
+	(void)val;
+	return net_mode(at, "down");
+}
+
 static const char *net_none(void *at, const char *val)
 {
 	(void)val;
@@ -255,7 +150,7 @@ static const char *net_socket(void *at, const char *val)
 	struct lkvm_net *net = ((struct net_arg *)at)->net;
 
 	_Static_assert(LKVM_SOCKET_MAX == 108, "said below");
-	if (net->socket[0] || !copy(net->socket, sizeof(net->socket), val))
+	if (net->socket[0] || !cli_copy(net->socket, sizeof(net->socket), val))
 		return "one path of 1 to 107 bytes";
 	return NULL;
 }
@@ -300,7 +195,7 @@ static const char *net_ifname(void *at, const char *val)
 	struct lkvm_net *net = ((struct net_arg *)at)->net;
 
 	_Static_assert(LKVM_IFNAME_MAX == 16, "said below");
-	if (net->ifname[0] || !copy(net->ifname, sizeof(net->ifname), val))
+	if (net->ifname[0] || !cli_copy(net->ifname, sizeof(net->ifname), val))
 		return "one name of 1 to 15 bytes";
 	return NULL;
 }
@@ -315,7 +210,7 @@ static const char *net_vhost(void *at, const char *val)
 	struct net_arg *arg = at;
 	bool on;
 
-	if (!on_off(val, &on))
+	if (!cli_on_off(val, &on))
 		return "on or off";
 	arg->net->vhost = on ? LKVM_VHOST_ON : LKVM_VHOST_OFF;
 	return NULL;
@@ -366,10 +261,11 @@ static const char *net_hostfwd(void *at, const char *val)
 	return NULL;
 }
 
-static const struct key net_keys[] = {
+static const struct cli_key net_keys[] = {
 	{ "mode", .set = net_mode },
 	{ "tap", .bare = true, .set = net_tap },
 	{ "user", .bare = true, .set = net_user },
+	{ "down", .bare = true, .set = net_down },
 	{ "none", .bare = true, .set = net_none },
 	{ "unix", .set = net_unix },
 	{ "socket", .set = net_socket },
@@ -403,20 +299,24 @@ int cli_network(struct lkvm_config *cfg, const char *val)
 	struct net_arg arg = { 0 };
 	int status;
 
+	/* kvmtool's word for no card, in scripts that must prevent its implicit one */
+	if (!strcmp(val, "none") || !strcmp(val, "mode=none"))
+		return 0;
 	if (cfg->n_nets == LKVM_MAX_NETS)
 		return cli_fail(CLI_BAD_INPUT, "--network %s: one too many; at most %d are allowed",
 				val, LKVM_MAX_NETS);
 	if (!begins_with_a_mode(val))
-		return cli_fail(CLI_BAD_INPUT,
-				"--network %s: '%.*s': must be tap, user, unix=PATH or none", val,
-				(int)strcspn(val, ","), val);
+		return cli_fail(
+			CLI_BAD_INPUT,
+			"--network %s: '%.*s': must be tap, user, unix=PATH, down, or none alone",
+			val, (int)strcspn(val, ","), val);
 	arg.net = &cfg->nets[cfg->n_nets++];
-	status = set_keys("network", val, val, net_keys, COUNT(net_keys), &arg);
+	status = cli_set_keys("network", val, val, net_keys, COUNT(net_keys), &arg);
 	if (!status && arg.two_modes)
 		return cli_fail(CLI_BAD_INPUT, "--network %s: mode is given twice", val);
 	if (!status && !arg.has_mode)
 		return cli_fail(CLI_BAD_INPUT,
-				"--network %s: has no mode=; must be tap, user, unix or none", val);
+				"--network %s: has no mode=; must be tap, user, unix or down", val);
 	return status;
 }
 
@@ -425,7 +325,8 @@ int cli_network(struct lkvm_config *cfg, const char *val)
 static const char *port_file(char *path, const char *val)
 {
 	_Static_assert(CLI_PATH_MAX == 4096, "said below");
-	return copy(path, CLI_PATH_MAX, val) ? NULL : "a file's name of 1 to 4095 bytes, or fd:N";
+	return cli_copy(path, CLI_PATH_MAX, val) ? NULL
+						 : "a file's name of 1 to 4095 bytes, or fd:N";
 }
 
 static const char *port_out(void *at, const char *val)
@@ -438,7 +339,7 @@ static const char *port_in(void *at, const char *val)
 	return port_file(((struct cli_port *)at)->in, val);
 }
 
-static const struct key port_keys[] = {
+static const struct cli_key port_keys[] = {
 	{ "out", .set = port_out },
 	{ "in", .set = port_in },
 };
@@ -454,12 +355,12 @@ int cli_port(struct run_opts *opts, const char *val)
 		return cli_fail(CLI_BAD_INPUT, "--port %s: one too many; at most %d are allowed",
 				val, LKVM_MAX_PORTS);
 	_Static_assert(LKVM_PORT_NAME_MAX == 64, "said below");
-	if (!next_word(&p, port->name, sizeof(port->name)) || !port->name[0])
+	if (!cli_next_word(&p, port->name, sizeof(port->name)) || !port->name[0])
 		return cli_fail(CLI_BAD_INPUT, "--port %s: must begin with a name of 1 to 63 bytes",
 				val);
 	port->io.in_fd = port->io.out_fd = -1;
 	cfg->n_ports++;
-	return set_keys("port", val, p, port_keys, COUNT(port_keys), files);
+	return cli_set_keys("port", val, p, port_keys, COUNT(port_keys), files);
 }
 
 static bool no_file(struct lkvm_error *err, const char *name, const char *key, const char *file,
@@ -544,6 +445,10 @@ static void find_other_use(const struct run_opts *opts, unsigned int port, const
 		snprintf(use, size, "is also the --kernel");
 	if (is_path(st, cfg->initrd))
 		snprintf(use, size, "is also the --initrd");
+	if (is_path(st, cfg->firmware))
+		snprintf(use, size, "is also the --firmware");
+	if (is_path(st, cfg->flash))
+		snprintf(use, size, "is also the --flash");
 	if (is_fd(st, opts->report.fd))
 		snprintf(use, size, "is also the --report");
 	for (unsigned int i = 0; i < cfg->n_disks; i++) {

@@ -4,71 +4,102 @@
  * Spelling is kvmtool's where it has the option. Parsing fills a struct and has no
  * other effect; what the fields mean together is judged by lkvm_config_validate().
  */
-#include <errno.h>
-#include <limits.h>
+#include "vmm/cli_opts.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/cli.h"
+#include "vmm/cli_words.h"
 
-/* Where the help puts an option. */
-enum group { GROUP_MACHINE, GROUP_DEVICES, GROUP_END, GROUP_TALK, GROUP_NONE };
-
-struct opt {
-	char letter; /* 0: none */
-	const char *name;
-	const char *arg; /* what it takes, for the help; NULL: nothing */
-	bool optional;	 /* the argument may be left out, and comes only as --name=ARG */
-	enum group group;
-	/* @val is NULL for options without argument. 0, or CLI_BAD_INPUT after a message. */
-	int (*set)(struct run_opts *o, const struct opt *opt, const char *val);
-	const char *help; /* or, with @set NULL, why the option is refused */
-};
-
-static int bad(const struct opt *opt, const char *val, const char *allowed)
+int opt_bad(const struct opt *opt, const char *val, const char *allowed)
 {
 	return cli_fail(CLI_BAD_INPUT, "--%s %s: must be %s", opt->name, val, allowed);
 }
 
-static int copy(const struct opt *opt, char *dst, size_t size, const char *val)
+/* ---- values that are a field of the config ------------------------------------------ */
+
+static void *field(struct run_opts *o, const struct opt *opt)
 {
-	if (strlen(val) >= size)
-		return cli_fail(CLI_BAD_INPUT, "--%s: %zu bytes; at most %zu are allowed",
-				opt->name, strlen(val), size - 1);
-	memcpy(dst, val, strlen(val) + 1);
+	return (char *)&o->cfg + opt->at;
+}
+
+static int set_flag(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	(void)val;
+	*(bool *)field(o, opt) = true;
 	return 0;
 }
 
-/* A whole number, decimal or 0x.., then *@end. False: none, or too large. */
-static bool number(const char *s, unsigned long long *value, char **end)
+static int set_text(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	if (*s < '0' || *s > '9')
-		return false;
-	errno = 0;
-	*value = strtoull(s, end, s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10);
-	return !errno;
+	size_t len = strlen(val);
+
+	if (len >= opt->size)
+		return cli_fail(CLI_BAD_INPUT, "--%s: %zu bytes; at most %zu are allowed",
+				opt->name, len, opt->size - 1);
+	memcpy(field(o, opt), val, len + 1);
+	return 0;
 }
 
-/* One of @words; the index, or -1. */
-static int one_of(const char *val, const char *const *words, size_t n)
+static int set_file(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!strcmp(val, words[i]))
-			return (int)i;
-	}
-	return -1;
+	return *val ? set_text(o, opt, val) : opt_bad(opt, "''", "a file");
 }
-
-/* ---- machine ------------------------------------------------------------------------ */
 
 static int set_name(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	if (!*val)
-		return bad(opt, "''", "a name");
-	return copy(opt, o->cfg.name, sizeof(o->cfg.name), val);
+	return *val ? set_text(o, opt, val) : opt_bad(opt, "''", "a name");
 }
+
+static int set_cpu_list(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	return *val ? set_text(o, opt, val) : opt_bad(opt, "''", "CPUs of the host such as 0-3,8");
+}
+
+/* "a|b|c" as "a, b or c" */
+static void spell_words(const char *words, char *text, size_t size)
+{
+	size_t n = 0;
+
+	for (const char *p = words; *p && n + 5 < size; p++) {
+		const char *sep = strchr(p + 1, '|') ? ", " : " or ";
+
+		if (*p == '|')
+			n += (size_t)snprintf(text + n, size - n, "%s", sep);
+		else
+			text[n++] = *p;
+	}
+	text[n] = 0;
+}
+
+/* One of the words of @opt->arg, by its number: an enum, or a bool where there are two. */
+static int set_word(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	char allowed[80];
+	unsigned int i = 0;
+
+	for (const char *p = opt->arg; p; p = strchr(p, '|'), i++) {
+		size_t len;
+
+		p += *p == '|';
+		len = strcspn(p, "|");
+		if (strlen(val) != len || memcmp(p, val, len))
+			continue;
+		if (opt->size == sizeof(bool))
+			*(bool *)field(o, opt) = i;
+		else
+			memcpy(field(o, opt), &i, sizeof(i));
+		return 0;
+	}
+	spell_words(opt->arg, allowed, sizeof(allowed));
+	return opt_bad(opt, val, allowed);
+}
+
+_Static_assert(sizeof(enum lkvm_boot) == sizeof(unsigned int), "set_word() counts on it");
+
+/* ---- machine ------------------------------------------------------------------------ */
 
 #define CPUS_ALLOWED "N[,sockets=S][,cores=C][,threads=T], each 1 to 255"
 
@@ -77,7 +108,7 @@ static bool cpu_count(const char *s, size_t len, unsigned int *count)
 	unsigned long long n;
 	char *end;
 
-	if (!number(s, &n, &end) || end != s + len || n < 1 || n > LKVM_MAX_VCPUS)
+	if (!cli_number(s, &n, &end) || end != s + len || n < 1 || n > LKVM_MAX_VCPUS)
 		return false;
 	*count = (unsigned int)n;
 	return true;
@@ -97,7 +128,7 @@ static int set_cpus(struct run_opts *o, const struct opt *opt, const char *val)
 
 	cfg->sockets = cfg->cores = cfg->threads = 0;
 	if (!cpu_count(p, len, &cfg->n_vcpus))
-		return bad(opt, val, CPUS_ALLOWED);
+		return opt_bad(opt, val, CPUS_ALLOWED);
 	while (p[len]) {
 		bool ok = false;
 
@@ -110,7 +141,7 @@ static int set_cpus(struct run_opts *o, const struct opt *opt, const char *val)
 			     cpu_count(p + n, len - n, keys[i].count);
 		}
 		if (!ok)
-			return bad(opt, val, CPUS_ALLOWED);
+			return opt_bad(opt, val, CPUS_ALLOWED);
 	}
 	return 0;
 }
@@ -122,47 +153,19 @@ static int set_mem(struct run_opts *o, const struct opt *opt, const char *val)
 	unsigned int shift = 20;
 	char *end;
 
-	if (!number(val, &n, &end))
-		return bad(opt, val, allowed);
+	if (!cli_number(val, &n, &end))
+		return opt_bad(opt, val, allowed);
 	if (*end) {
 		static const char units[] = "kKmMgGtT";
 		const char *unit = strchr(units, *end);
 
 		if (end[1] || !unit)
-			return bad(opt, val, allowed);
+			return opt_bad(opt, val, allowed);
 		shift = 10 * (1 + (unsigned int)(unit - units) / 2);
 	}
 	if (n > LKVM_MAX_MEM >> shift || n << shift < LKVM_MIN_MEM)
-		return bad(opt, val, allowed);
+		return opt_bad(opt, val, allowed);
 	o->cfg.mem_size = n << shift;
-	return 0;
-}
-
-static int set_kernel(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	return copy(opt, o->cfg.kernel, sizeof(o->cfg.kernel), val);
-}
-
-static int set_initrd(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	if (!*val)
-		return bad(opt, "''", "a file");
-	return copy(opt, o->cfg.initrd, sizeof(o->cfg.initrd), val);
-}
-
-static int set_params(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	return copy(opt, o->cfg.cmdline, sizeof(o->cfg.cmdline), val);
-}
-
-static int set_boot(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	static const char *const words[] = { "auto", "linux64", "pvh" };
-	int i = one_of(val, words, COUNT(words));
-
-	if (i < 0)
-		return bad(opt, val, "auto, linux64 or pvh");
-	o->cfg.boot = (enum lkvm_boot)i;
 	return 0;
 }
 
@@ -188,39 +191,17 @@ static int set_network(struct run_opts *o, const struct opt *opt, const char *va
 	return cli_network(&o->cfg, val);
 }
 
-static int set_rng(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	(void)opt;
-	(void)val;
-	o->cfg.rng = true;
-	return 0;
-}
-
-static int set_console(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	static const char *const words[] = { "serial", "virtio" };
-	int i = one_of(val, words, COUNT(words));
-
-	if (i < 0)
-		return bad(opt, val, "serial or virtio");
-	o->cfg.virtio_console = i == 1;
-	return 0;
-}
-
 static int set_port(struct run_opts *o, const struct opt *opt, const char *val)
 {
 	(void)opt;
 	return cli_port(o, val);
 }
 
-static int set_virtio_transport(struct run_opts *o, const struct opt *opt, const char *val)
+static int set_pvpanic(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	static const char *const words[] = { "pci", "mmio" };
-	int i = one_of(val, words, COUNT(words));
-
-	if (i < 0)
-		return bad(opt, val, "pci or mmio");
-	o->cfg.virtio_transport = (enum lkvm_virtio_transport)i;
+	if (strcmp(val, "pci") != 0)
+		return opt_bad(opt, val, "pci");
+	o->cfg.pvpanic_pci = true;
 	return 0;
 }
 
@@ -233,8 +214,8 @@ static int set_debug_exit(struct run_opts *o, const struct opt *opt, const char 
 	if (!val || !strcmp(val, "port"))
 		return 0;
 	/* 0 means the usual place; how far the others reach is the library's to judge */
-	if (!number(val, &addr, &end) || *end || !addr)
-		return bad(opt, val, "a port, 1 to 0xfffc, such as 0xf4");
+	if (!cli_number(val, &addr, &end) || *end || !addr)
+		return opt_bad(opt, val, "a port, 1 to 0xfffc, such as 0xf4");
 	o->cfg.debug_exit_addr = addr;
 	return 0;
 }
@@ -249,17 +230,17 @@ static int set_duration(const struct opt *opt, const char *val, uint64_t *ns)
 
 	/* strtod() would also take signs, blanks, words and hexadecimal */
 	if (strspn(val, "0123456789.") == 0 || val[0] == '.')
-		return bad(opt, val, allowed);
+		return opt_bad(opt, val, allowed);
 	seconds = strtod(val, &end);
 	if (!strcmp(end, "ms"))
 		scale = 1e-3;
 	else if (!strcmp(end, "m"))
 		scale = 60;
 	else if (*end && strcmp(end, "s"))
-		return bad(opt, val, allowed);
+		return opt_bad(opt, val, allowed);
 	seconds *= scale;
 	if (end - val > (long)strspn(val, "0123456789.") || !(seconds >= 1e-6) || seconds > 1e9)
-		return bad(opt, val, allowed);
+		return opt_bad(opt, val, allowed);
 	*ns = (uint64_t)(seconds * 1e9);
 	return 0;
 }
@@ -274,54 +255,14 @@ static int set_idle_timeout(struct run_opts *o, const struct opt *opt, const cha
 	return set_duration(opt, val, &o->cfg.idle_timeout_ns);
 }
 
-static int set_on_reboot(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	static const char *const words[] = { "exit", "restart" };
-	int i = one_of(val, words, COUNT(words));
-
-	if (i < 0)
-		return bad(opt, val, "exit or restart");
-	o->cfg.on_reboot = (enum lkvm_on_reboot)i;
-	return 0;
-}
-
-static int set_panic_from_console(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	static const char *const words[] = { "on", "off" };
-	int i = one_of(val, words, COUNT(words));
-
-	if (i < 0)
-		return bad(opt, val, "on or off");
-	o->cfg.no_console_panic = i == 1;
-	return 0;
-}
-
 /* ---- what it tells ------------------------------------------------------------------ */
 
 static int set_report(struct run_opts *o, const struct opt *opt, const char *val)
 {
 	if (strncmp(val, "json=", 5) || !val[5] || !strcmp(val, "json=-"))
-		return bad(opt, val, "json=FILE or json=fd:N (json=fd:1 is standard output)");
+		return opt_bad(opt, val, "json=FILE or json=fd:N (json=fd:1 is standard output)");
 	o->report_arg = val + 5;
 	return 0;
-}
-
-static int set_loglevel(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	static const char *const words[] = { "error", "warning", "info", "debug" };
-	int i = one_of(val, words, COUNT(words));
-
-	if (i < 0)
-		return bad(opt, val, "error, warning, info or debug");
-	o->cfg.log_level = (enum lkvm_log_level)i;
-	return 0;
-}
-
-static int set_dump_acpi(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	if (!*val)
-		return bad(opt, "''", "a file");
-	return copy(opt, o->cfg.dump_acpi, sizeof(o->cfg.dump_acpi), val);
 }
 
 static int set_help(struct run_opts *o, const struct opt *opt, const char *val)
@@ -332,96 +273,158 @@ static int set_help(struct run_opts *o, const struct opt *opt, const char *val)
 	return 0;
 }
 
-#define ONLY_ARM64 "only arm64 guests have it"
+/* clang-format off */
+#define FIELD(f)	.at = offsetof(struct lkvm_config, f), \
+			.size = sizeof(((struct lkvm_config *)NULL)->f)
+#define FLAG(f)		.set = set_flag, FIELD(f)
+#define TEXT(f)		.set = set_text, FIELD(f)
+#define FILENAME(f)	.set = set_file, FIELD(f)
+#define WORD(f)		.set = set_word, FIELD(f)
+
+#define X86	.only = "x86-64"
+#define ARM64	.only = "arm64"
 
 static const struct opt options[] = {
-	{ 'k', "kernel", "FILE", false, GROUP_MACHINE, set_kernel,
-	  "kernel: bzImage, or uncompressed ELF (vmlinux)" },
-	{ 'i', "initrd", "FILE", false, GROUP_MACHINE, set_initrd, "initial RAM disk" },
-	{ 'p', "params", "TEXT", false, GROUP_MACHINE, set_params,
-	  "kernel command line; nothing is added, not even console=ttyS0" },
-	{ 'm', "mem", "SIZE", false, GROUP_MACHINE, set_mem,
-	  "memory, MiB or with K, M, G, T (default 256M)" },
-	{ 'c', "cpus", "N[,sockets=S][,cores=C][,threads=T]", false, GROUP_MACHINE, set_cpus,
-	  "vCPUs, 1 to 255, and how they are arranged (default 1)" },
-	{ 0, "name", "NAME", false, GROUP_MACHINE, set_name,
-	  "name of the machine (default lkvm-PID)" },
-	{ 0, "boot", "auto|linux64|pvh", false, GROUP_MACHINE, set_boot,
-	  "how the kernel is entered (default auto: by the file)" },
-	{ 0, "nodefaults", NULL, false, GROUP_MACHINE, set_nodefaults,
-	  "accepted; nothing is added that was not asked for" },
+	{ 'k', "kernel", "FILE", X86, .group = GROUP_MACHINE, FILENAME(kernel),
+	  .help = "kernel: bzImage, or uncompressed ELF (vmlinux)" },
+	{ 'k', "kernel", "FILE", ARM64, .group = GROUP_MACHINE, FILENAME(kernel),
+	  .help = "kernel: Image, also gzip'd or an EFI zboot, or ELF (vmlinux)" },
+	{ 'i', "initrd", "FILE", .group = GROUP_MACHINE, FILENAME(initrd),
+	  .help = "initial RAM disk" },
+	{ 'p', "params", "TEXT", .group = GROUP_MACHINE, TEXT(cmdline),
+	  .help = "kernel command line; nothing is added, not even console=ttyS0" },
+	{ 'f', "firmware", "FILE", ARM64, .group = GROUP_MACHINE, FILENAME(firmware),
+	  .help = "firmware instead of a kernel: raw code",
+	  .elsewhere = "kernels are booted directly, without firmware, in this version" },
+	{ 0, "firmware-address", "ADDR", ARM64, .group = GROUP_MACHINE,
+	  .set = opt_firmware_address, .help = "where it is put (default 0x80000000)" },
+	{ 'm', "mem", "SIZE", .group = GROUP_MACHINE, .set = set_mem,
+	  .help = "memory, MiB or with K, M, G, T (default 256M)" },
+	{ 'c', "cpus", "N[,sockets=S][,cores=C][,threads=T]", .group = GROUP_MACHINE,
+	  .set = set_cpus, .help = "vCPUs, 1 to 255, and how they are arranged (default 1)" },
+	{ 0, "vcpu-affinity", "LIST", .group = GROUP_MACHINE, .set = set_cpu_list,
+	  FIELD(vcpu_affinity), .help = "CPUs of the host that vCPUs run on, such as 0-3,8" },
+	{ 0, "name", "NAME", .group = GROUP_MACHINE, .set = set_name, FIELD(name),
+	  .help = "name of the machine (default lkvm-PID)" },
+	{ 0, "boot", "auto|linux64|pvh", X86, .group = GROUP_MACHINE, WORD(boot),
+	  .help = "how the kernel is entered (default auto: by the file)" },
+	{ 0, "nodefaults", .group = GROUP_MACHINE, .set = set_nodefaults,
+	  .help = "accepted; nothing is added that was not asked for" },
 
-	{ 'd', "disk", "FILE[,KEY=VALUE]...", false, GROUP_DEVICES, set_disk,
-	  "raw image or block device: ro, direct, serial=, queues=, discard=" },
-	{ 'n', "network", "mode=tap|user|unix|none[,KEY=VALUE]...", false, GROUP_DEVICES,
-	  set_network, "network card: mac=, mtu=, ifname=, queues=, vhost=, hostfwd=, socket=" },
-	{ 0, "rng", NULL, false, GROUP_DEVICES, set_rng, "entropy from the host" },
-	{ 0, "console", "serial|virtio", false, GROUP_DEVICES, set_console,
-	  "the console: ttyS0 (default) or hvc0" },
-	{ 0, "port", "NAME[,out=FILE][,in=FILE]", false, GROUP_DEVICES, set_port,
-	  "named port of a virtio console; FILE may be fd:N" },
-	{ 0, "virtio-transport", "pci|mmio", false, GROUP_DEVICES, set_virtio_transport,
-	  "what carries virtio devices (default pci)" },
-	{ 0, "debug-exit", "PORT", true, GROUP_DEVICES, set_debug_exit,
-	  "what the guest writes there is its verdict (default 0xf4)" },
+	{ 0, "nested", ARM64, .group = GROUP_CPU, FLAG(arm64.nested),
+	  .help = "the guest starts at EL2 and can be a hypervisor",
+	  .elsewhere = "nested virtualization of x86 is not in this version" },
+	{ 0, "e2h0", ARM64, .group = GROUP_CPU, FLAG(arm64.e2h0),
+	  .help = "with --nested: EL2 without VHE" },
+	{ 0, "counter-offset", "TICKS", ARM64, .group = GROUP_CPU, .set = opt_counter_offset,
+	  .help = "how far the guest's counters lag behind the host's" },
+	{ 0, "pmu", "counters=N,filter=F,host=NAME", .optional = true, ARM64,
+	  .group = GROUP_CPU, .set = opt_pmu, .help = "a PMU; F is allow:A-B or deny:A-B" },
+	{ 0, "pmu-partition", "N", ARM64, .group = GROUP_CPU, .set = opt_pmu_partition,
+	  .help = "N event counters of the host's PMU are the guest's own" },
+	{ 0, "pmu-partition-abi", "auto|ioctl|attr", ARM64, .group = GROUP_CPU,
+	  WORD(arm64.pmu_partition_abi), .help = "how KVM is asked for them (default auto)" },
+	{ 0, "sve-max-vl", "BITS", ARM64, .group = GROUP_CPU, .set = opt_sve_max_vl,
+	  .help = "longest SVE vector, 128 to 2048 (default the host's)" },
+	{ 0, "disable-mte", ARM64, .group = GROUP_CPU, FLAG(arm64.no_mte),
+	  .help = "no memory tagging" },
+	{ 0, "no-pvtime", ARM64, .group = GROUP_CPU, FLAG(arm64.no_pvtime),
+	  .help = "no steal time" },
 
-	{ 0, "timeout", "SECONDS", false, GROUP_END, set_timeout, "end the guest after so long" },
-	{ 0, "idle-timeout", "SECONDS", false, GROUP_END, set_idle_timeout,
-	  "end it after so long without console output" },
-	{ 0, "on-reboot", "exit|restart", false, GROUP_END, set_on_reboot,
-	  "what a reset of the guest does (default exit)" },
-	{ 0, "panic-from-console", "on|off", false, GROUP_END, set_panic_from_console,
-	  "take a panic message on the console as a panic (default on)" },
+	{ 'd', "disk", "FILE[,KEY=VALUE]...", .group = GROUP_DEVICES, .set = set_disk,
+	  .help = "raw image or block device: ro, direct, serial=, queues=, discard=" },
+	{ 'n', "network", "mode=tap|user|unix|down|none[,KEY=VALUE]...", .group = GROUP_DEVICES,
+	  .set = set_network,
+	  .help = "network card: mac=, mtu=, ifname=, queues=, vhost=, hostfwd=, socket=" },
+	{ 0, "rng", .group = GROUP_DEVICES, FLAG(rng), .help = "entropy from the host" },
+	{ 0, "console", "serial|virtio", .group = GROUP_DEVICES, WORD(virtio_console),
+	  .help = "the console: ttyS0 (default) or hvc0" },
+	{ 0, "port", "NAME[,out=FILE][,in=FILE]", .group = GROUP_DEVICES, .set = set_port,
+	  .help = "named port of a virtio console; FILE may be fd:N" },
+	{ 0, "virtio-transport", "pci|mmio", .group = GROUP_DEVICES, WORD(virtio_transport),
+	  .help = "what carries virtio devices (default pci)" },
+	{ 0, "irqchip", "auto|gicv2|gicv2m|gicv3|gicv3-its", ARM64, .group = GROUP_DEVICES,
+	  WORD(arm64.irqchip),
+	  .help = "interrupt controller (default auto: the last that the host has)" },
+	{ 'F', "flash", "FILE", ARM64, .group = GROUP_DEVICES, FILENAME(flash),
+	  .help = "image of a flash memory, which the guest writes to",
+	  .elsewhere = "there is no flash memory in this version" },
+	{ 0, "pvpanic", "pci", .group = GROUP_DEVICES, .set = set_pvpanic,
+	  .help = "pvpanic is a PCI device, not where it usually is" },
+	{ 0, "debug-exit", "PORT", .optional = true, X86, .group = GROUP_DEVICES,
+	  .set = set_debug_exit,
+	  .help = "what the guest writes there is its verdict (default 0xf4)" },
+	{ 0, "debug-exit", "ADDR", .optional = true, ARM64, .group = GROUP_DEVICES,
+	  .set = opt_debug_exit_gpa,
+	  .help = "what the guest writes there is its verdict (default 0x1050000)" },
 
-	{ 0, "report", "json=FILE|json=fd:N", false, GROUP_TALK, set_report,
-	  "say there how it ended" },
-	{ 0, "dump-acpi", "FILE", false, GROUP_TALK, set_dump_acpi, "write the ACPI tables there" },
-	{ 0, "loglevel", "error|warning|info|debug", false, GROUP_TALK, set_loglevel,
-	  "what to say on standard error (default warning)" },
-	{ 'h', "help", NULL, false, GROUP_TALK, set_help, "this text" },
+	{ 0, "timeout", "SECONDS", .group = GROUP_END, .set = set_timeout,
+	  .help = "end the guest after so long" },
+	{ 0, "idle-timeout", "SECONDS", .group = GROUP_END, .set = set_idle_timeout,
+	  .help = "end it after so long without console output" },
+	{ 0, "on-reboot", "exit|restart", .group = GROUP_END, WORD(on_reboot),
+	  .help = "what a reset of the guest does (default exit)" },
+	{ 0, "panic-from-console", "on|off", .group = GROUP_END, WORD(no_console_panic),
+	  .help = "take a panic message on the console as a panic (default on)" },
+
+	{ 0, "report", "json=FILE|json=fd:N", .group = GROUP_TALK, .set = set_report,
+	  .help = "say there how it ended" },
+	{ 0, "dump-acpi", "FILE", X86, .group = GROUP_TALK, FILENAME(dump_acpi),
+	  .help = "write the ACPI tables there",
+	  .elsewhere = "there are none: guests are described by a device tree, see --dump-dtb" },
+	{ 0, "dump-dtb", "FILE", ARM64, .group = GROUP_TALK, FILENAME(dump_dtb),
+	  .help = "write the device tree there",
+	  .elsewhere = "there is none: guests are described by ACPI, see --dump-acpi" },
+	{ 0, "loglevel", "error|warning|info|debug", .group = GROUP_TALK, WORD(log_level),
+	  .help = "what to say on standard error (default warning)" },
+	{ 'h', "help", .group = GROUP_TALK, .set = set_help, .help = "this text" },
 
 	/* kvmtool's others: refused by name, each with its reason */
-	{ 0, "balloon", NULL, false, GROUP_NONE, NULL, "there is no balloon in this version" },
-	{ 0, "vsock", "", false, GROUP_NONE, NULL, "there are no vsock devices in this version" },
-	{ 0, "vfio-pci", "", false, GROUP_NONE, NULL,
-	  "there is no device pass-through in this version" },
-	{ 0, "hugetlbfs", "", false, GROUP_NONE, NULL,
-	  "guest memory is anonymous memory only in this version" },
-	{ 'f', "firmware", "", false, GROUP_NONE, NULL,
-	  "kernels are booted directly, without firmware, in this version" },
-	{ 'F', "flash", "", false, GROUP_NONE, NULL,
-	  "kernels are booted directly, without firmware, in this version" },
-	{ 0, "nested", NULL, false, GROUP_NONE, NULL,
-	  "nested virtualization is not in this version" },
-	{ 0, "pmu", NULL, false, GROUP_NONE, NULL, ONLY_ARM64 },
-	{ 0, "disable-mte", NULL, false, GROUP_NONE, NULL, ONLY_ARM64 },
-	{ 0, "vcpu-affinity", "", false, GROUP_NONE, NULL, "pinning vCPUs is not in this version" },
-	{ 0, "no-pvtime", NULL, false, GROUP_NONE, NULL, ONLY_ARM64 },
-	{ 0, "sve-max-vl", "", false, GROUP_NONE, NULL, ONLY_ARM64 },
-	{ 0, "dump-dtb", "", false, GROUP_NONE, NULL,
-	  "there is none: guests are described by ACPI, see --dump-acpi" },
-	{ 0, "irqchip", "", false, GROUP_NONE, NULL, ONLY_ARM64 },
-	{ 0, "e2h0", NULL, false, GROUP_NONE, NULL, ONLY_ARM64 },
-	{ 0, "counter-offset", "", false, GROUP_NONE, NULL, ONLY_ARM64 },
-	{ 0, "firmware-address", "", false, GROUP_NONE, NULL, ONLY_ARM64 },
+	{ 0, "balloon", .group = GROUP_NONE, .help = "there is no balloon in this version" },
+	{ 0, "vsock", "", .group = GROUP_NONE,
+	  .help = "there are no vsock devices in this version" },
+	{ 0, "vfio-pci", "", .group = GROUP_NONE,
+	  .help = "there is no device pass-through in this version" },
+	{ 0, "hugetlbfs", "", .group = GROUP_NONE,
+	  .help = "guest memory is anonymous memory only in this version" },
+	{ 0, "aarch32", .group = GROUP_NONE,
+	  .help = "32-bit guests are not run: KVM on today's CPUs seldom can" },
 };
+/* clang-format on */
 
-static const struct opt *find(const char *name, size_t len)
+/* This lkvm's guests have it. */
+static bool is_ours(const struct opt *opt)
 {
-	for (size_t i = 0; i < COUNT(options); i++) {
-		if (strlen(options[i].name) == len && !memcmp(options[i].name, name, len))
-			return &options[i];
-	}
-	return NULL;
+	return !opt->only || !strcmp(opt->only, lkvm_guest_arch());
 }
 
-static const struct opt *find_letter(char letter)
+/* Of two architectures' options of one name, ours; by name, or by letter if @name is NULL. */
+static const struct opt *find(const char *name, size_t len, char letter)
 {
-	for (size_t i = 0; letter && i < COUNT(options); i++) {
-		if (options[i].letter == letter)
-			return &options[i];
+	const struct opt *other = NULL;
+
+	for (size_t i = 0; i < COUNT(options); i++) {
+		const struct opt *opt = &options[i];
+
+		if (name ? strlen(opt->name) != len || memcmp(opt->name, name, len)
+			 : !letter || opt->letter != letter)
+			continue;
+		if (is_ours(opt))
+			return opt;
+		other = opt;
 	}
-	return NULL;
+	return other;
+}
+
+static int refuse(const struct opt *opt)
+{
+	const char *why = opt->set ? opt->elsewhere : opt->help;
+
+	if (why)
+		return cli_fail(CLI_BAD_INPUT, "--%s: %s (this lkvm runs %s guests)", opt->name,
+				why, lkvm_guest_arch());
+	return cli_fail(CLI_BAD_INPUT, "--%s: only %s guests have it (this lkvm runs %s guests)",
+			opt->name, opt->only, lkvm_guest_arch());
 }
 
 static int apply(struct run_opts *o, const struct opt *opt, const char *attached, int argc,
@@ -429,9 +432,8 @@ static int apply(struct run_opts *o, const struct opt *opt, const char *attached
 {
 	const char *val = attached;
 
-	if (!opt->set)
-		return cli_fail(CLI_BAD_INPUT, "--%s: %s (this lkvm runs %s guests)", opt->name,
-				opt->help, lkvm_guest_arch());
+	if (!opt->set || !is_ours(opt))
+		return refuse(opt);
 	if (!opt->arg && val)
 		return cli_fail(CLI_BAD_INPUT, "--%s=%s: takes no value", opt->name, val);
 	if (opt->arg && !val && !opt->optional) {
@@ -453,10 +455,10 @@ int run_opts_parse(struct run_opts *o, int argc, char **argv)
 		if (word[0] == '-' && word[1] == '-' && word[2]) {
 			const char *eq = strchr(word, '=');
 
-			opt = find(word + 2, eq ? (size_t)(eq - word - 2) : strlen(word + 2));
+			opt = find(word + 2, eq ? (size_t)(eq - word - 2) : strlen(word + 2), 0);
 			attached = eq ? eq + 1 : NULL;
 		} else if (word[0] == '-' && word[1] != '-') {
-			opt = find_letter(word[1]);
+			opt = find(NULL, 0, word[1]);
 			attached = word[1] && word[2] ? word + 2 : NULL;
 		} else {
 			return cli_fail(CLI_BAD_INPUT,
@@ -474,31 +476,41 @@ int run_opts_parse(struct run_opts *o, int argc, char **argv)
 	return 0;
 }
 
+static void help_on(const struct opt *opt)
+{
+	char left[80];
+
+	snprintf(left, sizeof(left), "%c%c%s--%s%s%s%s", opt->letter ? '-' : ' ',
+		 opt->letter ? opt->letter : ' ', opt->letter ? ", " : "  ", opt->name,
+		 opt->optional ? "[="
+		 : opt->arg    ? " "
+			       : "",
+		 opt->arg ? opt->arg : "", opt->optional ? "]" : "");
+	if (strlen(left) > 34)
+		printf("  %s\n  %-34s %s\n", left, "", opt->help);
+	else
+		printf("  %-34s %s\n", left, opt->help);
+}
+
 void run_opts_help(void)
 {
-	static const char *const titles[] = { "The machine", "Devices", "How it ends",
-					      "What lkvm says" };
+	static const char *const titles[] = {
+		[GROUP_MACHINE] = "The machine", [GROUP_CPU] = "CPUs",
+		[GROUP_DEVICES] = "Devices",	 [GROUP_END] = "How it ends",
+		[GROUP_TALK] = "What lkvm says",
+	};
 
 	printf("usage: lkvm run --kernel FILE [OPTIONS]\n");
-	for (enum group g = 0; g < GROUP_NONE; g++) {
-		printf("\n%s:\n", titles[g]);
-		for (size_t i = 0; i < COUNT(options); i++) {
-			const struct opt *opt = &options[i];
-			char left[80];
+	for (enum opt_group g = 0; g < GROUP_NONE; g++) {
+		bool any = false;
 
-			if (opt->group != g || !opt->set)
+		for (size_t i = 0; i < COUNT(options); i++) {
+			if (options[i].group != g || !is_ours(&options[i]))
 				continue;
-			snprintf(left, sizeof(left), "%c%c%s--%s%s%s%s", opt->letter ? '-' : ' ',
-				 opt->letter ? opt->letter : ' ', opt->letter ? ", " : "  ",
-				 opt->name,
-				 opt->optional ? "[="
-				 : opt->arg    ? " "
-					       : "",
-				 opt->arg ? opt->arg : "", opt->optional ? "]" : "");
-			if (strlen(left) > 34)
-				printf("  %s\n  %-34s %s\n", left, "", opt->help);
-			else
-				printf("  %-34s %s\n", left, opt->help);
+			if (!any)
+				printf("\n%s:\n", titles[g]);
+			any = true;
+			help_on(&options[i]);
 		}
 	}
 	printf("\nOn a terminal, Ctrl-a x ends the guest and Ctrl-a h helps.\n"

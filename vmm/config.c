@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/arch.h"
+#include "vmm/cpumask.h"
 #include "vmm/peripherals.h"
 
 #define MAX_TIMEOUT_NS (1000000000 * NSEC_PER_SEC) /* keeps sums with the clock from wrapping */
@@ -47,10 +48,14 @@ static int check_strings(const struct lkvm_config *cfg, struct lkvm_error *err)
 		size_t size;
 	} strings[] = {
 		{ "--name", cfg->name, sizeof(cfg->name) },
+		{ "--vcpu-affinity", cfg->vcpu_affinity, sizeof(cfg->vcpu_affinity) },
 		{ "--kernel", cfg->kernel, sizeof(cfg->kernel) },
+		{ "--firmware", cfg->firmware, sizeof(cfg->firmware) },
+		{ "--flash", cfg->flash, sizeof(cfg->flash) },
 		{ "--initrd", cfg->initrd, sizeof(cfg->initrd) },
 		{ "--params", cfg->cmdline, sizeof(cfg->cmdline) },
 		{ "--dump-acpi", cfg->dump_acpi, sizeof(cfg->dump_acpi) },
+		{ "--dump-dtb", cfg->dump_dtb, sizeof(cfg->dump_dtb) },
 	};
 	int ret = 0;
 
@@ -97,7 +102,7 @@ static int check_disk(const struct lkvm_disk *disk, struct lkvm_error *err)
 }
 
 static const char *const net_modes[] = {
-	[LKVM_NET_NONE] = "none",
+	[LKVM_NET_NONE] = "down",
 	[LKVM_NET_TAP] = "tap",
 	[LKVM_NET_USER] = "user",
 	[LKVM_NET_UNIX] = "unix",
@@ -277,6 +282,37 @@ static int check_devices(const struct lkvm_config *cfg, struct lkvm_error *err)
 	return ret;
 }
 
+/* ---- the machine --------------------------------------------------------------------- */
+
+static int check_affinity(const char *list, struct lkvm_error *err)
+{
+	struct cpu_mask mask;
+
+	if (!strchr(list, '\n') && !cpu_mask_parse(list, &mask))
+		return 0;
+	return err_input(err,
+			 "--vcpu-affinity %s: must be CPUs of the host such as 0-3,8, each at most "
+			 "%d",
+			 list, LKVM_MAX_HOST_CPUS - 1);
+}
+
+/* What is entered, and what only goes with one of the two. */
+static int check_files(const struct lkvm_config *cfg, struct lkvm_error *err)
+{
+	if (cfg->firmware[0] && cfg->kernel[0])
+		return err_input(err,
+				 "--firmware %s: --kernel is given too; it is one or the other",
+				 cfg->firmware);
+	if (cfg->firmware[0] && cfg->initrd[0])
+		return err_input(
+			err, "--initrd %s: only a kernel has one; firmware takes it from a disk",
+			cfg->initrd);
+	if (!cfg->firmware[0] && cfg->firmware_addr)
+		return err_input(err, "--firmware-address 0x%llx: is for --firmware",
+				 (unsigned long long)cfg->firmware_addr);
+	return 0;
+}
+
 /* ---- all of it ---------------------------------------------------------------------- */
 
 int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
@@ -297,7 +333,7 @@ int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 	if (cfg->mem_size % 4096)
 		return err_input(err, "--mem: %llu bytes is not a multiple of 4 KiB",
 				 (unsigned long long)cfg->mem_size);
-	if (!cfg->kernel[0])
+	if (!cfg->kernel[0] && !cfg->firmware[0])
 		return err_input(err, "--kernel: a kernel file is needed");
 	if (cfg->timeout_ns > MAX_TIMEOUT_NS || cfg->idle_timeout_ns > MAX_TIMEOUT_NS)
 		return err_input(err, "--timeout, --idle-timeout: at most %llu s",
@@ -309,6 +345,11 @@ int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 	if ((unsigned int)cfg->virtio_transport > LKVM_VIRTIO_MMIO)
 		return err_input(err, "--virtio-transport %d is unknown",
 				 (int)cfg->virtio_transport);
-	ret = check_devices(cfg, err);
-	return ret ? ret : arch_validate(cfg, err);
+	ret = check_affinity(cfg->vcpu_affinity, err);
+	if (!ret)
+		ret = check_devices(cfg, err);
+	/* Before what follows: not every architecture has firmware. */
+	if (!ret)
+		ret = arch_validate(cfg, err);
+	return ret ? ret : check_files(cfg, err);
 }

@@ -13,7 +13,16 @@
 #include <unistd.h>
 
 /* How messages begin; a path of any length leaves room for the reason. */
-#define DISK "--disk %.380s: "
+#define DISK		"%s %.380s: "
+#define DISK_ARGS(disk) (disk)->option, (disk)->path
+
+static const char flash_option[] = "--flash";
+
+/* What a message adds where ,ro can be said. */
+static const char *ro_hint(const struct disk *disk, const char *hint)
+{
+	return disk->option == flash_option ? "" : hint;
+}
 
 /* The largest block of a regular file that guests are told of: what they align to gladly. */
 #define FILE_BLOCK_MAX 4096
@@ -131,16 +140,14 @@ static int refuse_held(const struct disk *disk, const struct stat *st, const cha
 
 	switch (find_holder(st, name)) {
 	case HOLDER_SELF:
-		return err_input(err,
-				 DISK "is given twice, or to two machines of %s; "
-				      "only with ,ro each time",
-				 disk->path, name);
+		return err_input(err, DISK "is given twice, or to two machines of %s%s",
+				 DISK_ARGS(disk), name, ro_hint(disk, "; only with ,ro each time"));
 	case HOLDER_OTHER:
-		return err_input(err, DISK "is in use by %s: %s", disk->path, role, name);
+		return err_input(err, DISK "is in use by %s: %s", DISK_ARGS(disk), role, name);
 	case HOLDER_UNKNOWN:
 		break;
 	}
-	return err_input(err, DISK "is in use by %s", disk->path, unnamed);
+	return err_input(err, DISK "is in use by %s", DISK_ARGS(disk), unnamed);
 }
 
 static int lock(const struct disk *disk, const struct stat *st, struct lkvm_error *err)
@@ -156,7 +163,7 @@ static int lock(const struct disk *disk, const struct stat *st, struct lkvm_erro
 		return 0;
 	code = errno;
 	if (code != EAGAIN && code != EACCES)
-		return err_host(err, code, DISK "cannot be locked", disk->path);
+		return err_host(err, code, DISK "cannot be locked", DISK_ARGS(disk));
 	fcntl(disk->fd, F_OFD_GETLK, &fl);
 	role = fl.l_type == F_RDLCK ? "a reader" : "another writer";
 	return refuse_held(disk, st, role, role, err);
@@ -168,7 +175,7 @@ static int check_kind(const struct disk *disk, const struct stat *st, struct lkv
 {
 	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
 		return 0;
-	return err_input(err, DISK "is neither a regular file nor a block device", disk->path);
+	return err_input(err, DISK "is neither a regular file nor a block device", DISK_ARGS(disk));
 }
 
 static int refuse_open(const struct disk *disk, const struct lkvm_disk *cfg, const struct stat *st,
@@ -178,24 +185,25 @@ static int refuse_open(const struct disk *disk, const struct lkvm_disk *cfg, con
 	case EMFILE:
 	case ENFILE:
 	case ENOMEM: /* the host's trouble, not the file's */
-		return err_host(err, code, DISK "cannot be opened", disk->path);
+		return err_host(err, code, DISK "cannot be opened", DISK_ARGS(disk));
 	case EBUSY:
 		return refuse_held(disk, st, "another writer",
 				   "this host: mounted, or part of another device", err);
 	case EINVAL:
 		if (!cfg->direct)
 			break;
-		return err_input(err, DISK "direct: its file system has no O_DIRECT", disk->path);
+		return err_input(err, DISK "direct: its file system has no O_DIRECT",
+				 DISK_ARGS(disk));
 	case EACCES:
 	case EPERM:
 	case EROFS:
 	case ETXTBSY:
 		if (disk->readonly || access(disk->path, R_OK))
 			break;
-		return err_input(err, DISK "cannot be written (%s); add ,ro to only read it",
-				 disk->path, err_text(code));
+		return err_input(err, DISK "cannot be written (%s)%s", DISK_ARGS(disk),
+				 err_text(code), ro_hint(disk, "; add ,ro to only read it"));
 	}
-	return err_input(err, DISK "cannot be opened (%s)", disk->path, err_text(code));
+	return err_input(err, DISK "cannot be opened (%s)", DISK_ARGS(disk), err_text(code));
 }
 
 static int open_file(struct disk *disk, const struct lkvm_disk *cfg, struct stat *st,
@@ -206,7 +214,8 @@ static int open_file(struct disk *disk, const struct lkvm_disk *cfg, struct stat
 
 	/* Asked before opening, which for some devices is an act. */
 	if (stat(disk->path, st))
-		return err_input(err, DISK "cannot be opened (%s)", disk->path, err_text(errno));
+		return err_input(err, DISK "cannot be opened (%s)", DISK_ARGS(disk),
+				 err_text(errno));
 	ret = check_kind(disk, st, err);
 	if (ret)
 		return ret;
@@ -220,13 +229,13 @@ static int open_file(struct disk *disk, const struct lkvm_disk *cfg, struct stat
 	if (disk->fd < 0)
 		return refuse_open(disk, cfg, st, errno, err);
 	if (fstat(disk->fd, st))
-		return err_host(err, errno, DISK "fstat", disk->path);
+		return err_host(err, errno, DISK "fstat", DISK_ARGS(disk));
 	ret = check_kind(disk, st, err);
 	if (ret)
 		return ret;
 	/* Requests are to wait for the device where they have to. */
 	if (fcntl(disk->fd, F_SETFL, flags & O_DIRECT))
-		return err_host(err, errno, DISK "F_SETFL", disk->path);
+		return err_host(err, errno, DISK "F_SETFL", DISK_ARGS(disk));
 	return 0;
 }
 
@@ -261,7 +270,7 @@ static int measure_device(struct disk *disk, const struct stat *st, struct lkvm_
 
 	if (ioctl(disk->fd, BLKGETSIZE64, &disk->size) || ioctl(disk->fd, BLKSSZGET, &logical) ||
 	    ioctl(disk->fd, BLKPBSZGET, &physical))
-		return err_host(err, errno, DISK "its size", disk->path);
+		return err_host(err, errno, DISK "its size", DISK_ARGS(disk));
 	disk->block_size = (u32)logical;
 	disk->physical_size = physical;
 	disk->discard_align = (u32)min_u64(queue_limit(st, "discard_granularity", 0), GIB);
@@ -299,7 +308,7 @@ static int measure_file(struct disk *disk, const struct lkvm_disk *cfg, const st
 
 	if (!align)
 		return err_input(err, DISK "direct: its file system has no O_DIRECT for it",
-				 disk->path);
+				 DISK_ARGS(disk));
 	disk->size = (u64)st->st_size;
 	disk->block_size = (u32)max_u64(align, DISK_SECTOR);
 	disk->physical_size = (u32)min_u64((u64)st->st_blksize, FILE_BLOCK_MAX);
@@ -307,19 +316,21 @@ static int measure_file(struct disk *disk, const struct lkvm_disk *cfg, const st
 	return 0;
 }
 
-static int measure(struct disk *disk, const struct lkvm_disk *cfg, const struct stat *st,
+static int measure(struct disk *disk, const struct lkvm_disk *cfg, u32 unit, const struct stat *st,
 		   struct lkvm_error *err)
 {
+	u32 multiple;
 	int ret = S_ISBLK(st->st_mode) ? measure_device(disk, st, err)
 				       : measure_file(disk, cfg, st, err);
 
 	if (ret)
 		return ret;
 	if (!disk->size)
-		return err_input(err, DISK "is empty", disk->path);
-	if (disk->size % disk->block_size)
-		return err_input(err, DISK "size %llu is not a multiple of %u", disk->path,
-				 (unsigned long long)disk->size, disk->block_size);
+		return err_input(err, DISK "is empty", DISK_ARGS(disk));
+	multiple = (u32)max_u64(disk->block_size, unit);
+	if (disk->size % multiple)
+		return err_input(err, DISK "size %llu is not a multiple of %u", DISK_ARGS(disk),
+				 (unsigned long long)disk->size, multiple);
 	if (!is_power_of_2(disk->physical_size) || disk->physical_size < disk->block_size)
 		disk->physical_size = disk->block_size;
 	if (disk->discard_align % disk->block_size || !disk->discard_align)
@@ -347,31 +358,46 @@ static int check_discard(struct disk *disk, const struct lkvm_disk *cfg, const s
 		code = errno;
 	if (code == EOPNOTSUPP)
 		return err_unsupported(err, code, DISK "discard=on: %s cannot give space back",
-				       disk->path, device ? "the device" : "its file system");
+				       DISK_ARGS(disk), device ? "the device" : "its file system");
 	if (code)
-		return err_host(err, code, DISK "discard=on", disk->path);
+		return err_host(err, code, DISK "discard=on", DISK_ARGS(disk));
 	disk->discard = true;
 	return 0;
 }
 
-int disk_open(struct disk *disk, const struct lkvm_disk *cfg, struct lkvm_error *err)
+/* @cfg says how, not what; sizes are multiples of @unit. */
+static int open_as(struct disk *disk, const char *option, const char *path,
+		   const struct lkvm_disk *cfg, u32 unit, struct lkvm_error *err)
 {
 	struct stat st;
 	int ret;
 
 	*disk = (struct disk)DISK_CLOSED;
-	disk->path = cfg->path;
+	disk->option = option;
+	disk->path = path;
 	disk->readonly = cfg->readonly;
 	ret = open_file(disk, cfg, &st, err);
 	if (!ret)
 		ret = lock(disk, &st, err);
 	if (!ret)
-		ret = measure(disk, cfg, &st, err);
+		ret = measure(disk, cfg, unit, &st, err);
 	if (!ret)
 		ret = check_discard(disk, cfg, &st, err);
 	if (ret)
 		disk_close(disk);
 	return ret;
+}
+
+int disk_open(struct disk *disk, const struct lkvm_disk *cfg, struct lkvm_error *err)
+{
+	return open_as(disk, "--disk", cfg->path, cfg, DISK_SECTOR, err);
+}
+
+int disk_open_flash(struct disk *disk, const char *path, u32 unit, struct lkvm_error *err)
+{
+	static const struct lkvm_disk plain;
+
+	return open_as(disk, flash_option, path, &plain, unit, err);
 }
 
 void disk_close(struct disk *disk)

@@ -22,9 +22,10 @@ struct disk {
 	bool discard;	/* asked for, and the file can do it */
 	u32 block_size; /* logical: what offsets, lengths (and with O_DIRECT memory) are aligned to
 			 */
-	u32 physical_size; /* physical block, at least block_size */
-	u32 discard_align; /* bytes: granularity of a discard; block_size when unknown */
-	const char *path;  /* the config's */
+	u32 physical_size;  /* physical block, at least block_size */
+	u32 discard_align;  /* bytes: granularity of a discard; block_size when unknown */
+	const char *path;   /* the config's */
+	const char *option; /* what it was given by, for messages: "--disk" */
 };
 
 #define DISK_CLOSED      \
@@ -40,6 +41,12 @@ struct disk {
  * unreadable, empty, of an odd size, locked or neither file nor block device.
  */
 int disk_open(struct disk *disk, const struct lkvm_disk *cfg, struct lkvm_error *err);
+
+/*
+ * The same for the image of a flash memory at @path, which outlives @disk: writable, its size a
+ * multiple of @unit bytes. Messages name --flash.
+ */
+int disk_open_flash(struct disk *disk, const char *path, u32 unit, struct lkvm_error *err);
 
 /* Lock and descriptor are given back. Accepts DISK_CLOSED. No request is under way. */
 void disk_close(struct disk *disk);

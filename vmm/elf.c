@@ -291,6 +291,15 @@ int elf_parse(const struct image *img, u16 machine, struct elf_kernel *elf, stru
 	return ret;
 }
 
+void elf_move(struct elf_kernel *elf, u64 delta)
+{
+	for (unsigned int i = 0; i < elf->n_segments; i++)
+		elf->segments[i].gpa += delta;
+	elf->start += delta;
+	elf->end += delta;
+	elf->entry += delta;
+}
+
 int elf_load(const struct image *img, const struct elf_kernel *elf, const struct gmem *gm,
 	     struct lkvm_error *err)
 {

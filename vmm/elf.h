@@ -35,6 +35,12 @@ bool elf_is_elf(const struct image *img);
 /* Read and check the headers of a 64-bit little-endian executable for @machine (EM_*). */
 int elf_parse(const struct image *img, u16 machine, struct elf_kernel *elf, struct lkvm_error *err);
 
+/*
+ * Move all of it by @delta, modulo 2^64: segments, start, end, entry. For a kernel whose p_paddr
+ * is not where it goes. The PVH entry, x86's, stays.
+ */
+void elf_move(struct elf_kernel *elf, u64 delta);
+
 /* Load the segments, zeroing what the file does not fill. One outside RAM: LKVM_ERR_INPUT. */
 int elf_load(const struct image *img, const struct elf_kernel *elf, const struct gmem *gm,
 	     struct lkvm_error *err);

@@ -73,8 +73,9 @@ int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err)
 	return 0;
 }
 
-int gmem_register(const struct gmem *gm, struct kvm *kvm, struct lkvm_error *err)
+int gmem_register(struct gmem *gm, const struct kvm *kvm, struct lkvm_error *err)
 {
+	gm->kvm = kvm;
 	for (unsigned int i = 0; i < gm->n_regions; i++) {
 		const struct gmem_region *r = &gm->regions[i];
 		struct kvm_userspace_memory_region slot = {
@@ -88,6 +89,12 @@ int gmem_register(const struct gmem *gm, struct kvm *kvm, struct lkvm_error *err
 		if (ret < 0)
 			return ret;
 	}
+	for (unsigned int i = 0; i < gm->n_hidden; i++) {
+		int ret = gmem_hidden_show(gm, gm->hidden[i].gpa, true, err);
+
+		if (ret)
+			return ret;
+	}
 	return 0;
 }
 
@@ -95,7 +102,9 @@ void gmem_fini(struct gmem *gm)
 {
 	for (unsigned int i = 0; i < gm->n_regions; i++)
 		munmap(gm->regions[i].host, gm->regions[i].size);
-	gm->n_regions = 0;
+	for (unsigned int i = 0; i < gm->n_hidden; i++)
+		munmap(gm->hidden[i].host, gm->hidden[i].size);
+	gm->n_regions = gm->n_hidden = 0;
 }
 
 u64 gmem_ram_size(const struct gmem *gm)
@@ -148,10 +157,9 @@ int gmem_zero(const struct gmem *gm, u64 gpa, u64 len)
 	return 0;
 }
 
-int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len)
+/* @host is what a range that was checked is at; NULL: it was refused. */
+static int read_file(u8 *host, int fd, u64 off, u64 len)
 {
-	u8 *host = gmem_host(gm, gpa, len);
-
 	if (!len)
 		return 0;
 	if (!host)
@@ -174,6 +182,118 @@ int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len)
 	return 0;
 }
 
+int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len)
+{
+	return read_file(gmem_host(gm, gpa, len), fd, off, len);
+}
+
+/* ---- hidden --------------------------------------------------------------------------- */
+
+static bool is_taken(const struct gmem *gm, u64 gpa, u64 size)
+{
+	for (unsigned int i = 0; i < gm->n_regions; i++) {
+		if (ranges_overlap(gpa, size, gm->regions[i].gpa, gm->regions[i].size))
+			return true;
+	}
+	for (unsigned int i = 0; i < gm->n_hidden; i++) {
+		if (ranges_overlap(gpa, size, gm->hidden[i].gpa, gm->hidden[i].size))
+			return true;
+	}
+	return false;
+}
+
+int gmem_add_hidden(struct gmem *gm, u64 gpa, u64 size, bool readonly, struct lkvm_error *err)
+{
+	void *host;
+
+	if (gm->n_hidden == GMEM_MAX_HIDDEN || !size || gpa + size < gpa ||
+	    (gpa | size) % GMEM_PAGE_SIZE || is_taken(gm, gpa, size))
+		return err_host(err, EINVAL, "guest memory that is not RAM at 0x%llx+0x%llx",
+				(unsigned long long)gpa, (unsigned long long)size);
+	host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (host == MAP_FAILED)
+		return err_host(err, errno, "guest memory that is not RAM: %llu KiB",
+				(unsigned long long)(size / KIB));
+	gm->hidden[gm->n_hidden++] = (struct gmem_hidden){
+		.gpa = gpa,
+		.size = size,
+		.readonly = readonly,
+		.host = host,
+	};
+	return 0;
+}
+
+static int set_hidden_slot(const struct gmem *gm, unsigned int i, bool on, struct lkvm_error *err)
+{
+	const struct gmem_hidden *h = &gm->hidden[i];
+	const struct kvm_userspace_memory_region slot = {
+		.slot = GMEM_MAX_REGIONS + i,
+		.flags = h->readonly ? KVM_MEM_READONLY : 0,
+		.guest_phys_addr = h->gpa,
+		.memory_size = on ? h->size : 0,
+		.userspace_addr = (u64)(uintptr_t)h->host,
+	};
+	int ret = h->readonly ? kvm_require(gm->kvm, KVM_CAP_READONLY_MEM, err) : 0;
+
+	if (ret >= 0)
+		ret = kvm_vm_ioctl(gm->kvm, KVM_SET_USER_MEMORY_REGION, &slot, err);
+	return ret < 0 ? ret : 0;
+}
+
+int gmem_hidden_show(struct gmem *gm, u64 gpa, bool on, struct lkvm_error *err)
+{
+	for (unsigned int i = 0; i < gm->n_hidden; i++) {
+		struct gmem_hidden *h = &gm->hidden[i];
+		int ret = 0;
+
+		if (h->gpa != gpa)
+			continue;
+		if (h->shown != on && gm->kvm)
+			ret = set_hidden_slot(gm, i, on, err);
+		if (!ret)
+			h->shown = on;
+		return ret;
+	}
+	return err_host(err, ENOENT, "guest memory at 0x%llx", (unsigned long long)gpa);
+}
+
+/* As gmem_host() for RAM. */
+static u8 *hidden_host(const struct gmem *gm, u64 gpa, u64 len)
+{
+	for (unsigned int i = 0; i < gm->n_hidden; i++) {
+		const struct gmem_hidden *h = &gm->hidden[i];
+
+		if (gpa >= h->gpa && range_fits(gpa - h->gpa, len, h->size))
+			return (u8 *)h->host + (gpa - h->gpa);
+	}
+	return NULL;
+}
+
+int gmem_hidden_read(const struct gmem *gm, u64 gpa, void *buf, size_t len)
+{
+	const u8 *host = hidden_host(gm, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	memcpy(buf, host, len);
+	return 0;
+}
+
+int gmem_hidden_write(const struct gmem *gm, u64 gpa, const void *buf, size_t len)
+{
+	u8 *host = hidden_host(gm, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	memcpy(host, buf, len);
+	return 0;
+}
+
+int gmem_hidden_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len)
+{
+	return read_file(hidden_host(gm, gpa, len), fd, off, len);
+}
+
 /* ---- views --------------------------------------------------------------------------- */
 
 int gmem_view_init(struct gmem_view *view, const struct gmem *gm, u64 gpa, u32 len, u32 align)
@@ -190,10 +310,8 @@ int gmem_view_init(struct gmem_view *view, const struct gmem *gm, u64 gpa, u32 l
 
 /* ---- vectors ------------------------------------------------------------------------- */
 
-int gmem_vec_add(struct gmem_vec *vec, const struct gmem *gm, u64 gpa, u32 len)
+static int vec_add(struct gmem_vec *vec, u8 *host, u32 len)
 {
-	u8 *host = gmem_host(gm, gpa, len);
-
 	if (!host || !len)
 		return -EFAULT;
 	if (len > UINT32_MAX - vec->len)
@@ -201,6 +319,16 @@ int gmem_vec_add(struct gmem_vec *vec, const struct gmem *gm, u64 gpa, u32 len)
 	vec->iov[vec->n++] = (struct iovec){ .iov_base = host, .iov_len = len };
 	vec->len += len;
 	return 0;
+}
+
+int gmem_vec_add(struct gmem_vec *vec, const struct gmem *gm, u64 gpa, u32 len)
+{
+	return vec_add(vec, gmem_host(gm, gpa, len), len);
+}
+
+int gmem_hidden_vec_add(struct gmem_vec *vec, const struct gmem *gm, u64 gpa, u32 len)
+{
+	return vec_add(vec, hidden_host(gm, gpa, len), len);
 }
 
 /* A place in a stream: in the piece @iov (never at its end, unless at that of the stream). */

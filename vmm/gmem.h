@@ -1,13 +1,13 @@
 /*
  * gmem.h - guest memory (layer 1).
  *
- * Guest-physical RAM as a few regions of host memory. Nobody but gmem.c and gmem_vhost.c, which
+ * Guest-physical RAM as a few regions of host memory. Nobody but gmem*.c, of which gmem_vhost.c
  * tells the kernel's vhost where it lies, has a pointer into it: everyone else copies in or copies
  * out through the functions below, which check the whole range before a byte moves. A double fetch
  * of guest data therefore cannot be written down by accident.
  *
  * Regions are RAM and nothing else: e820, loaders and the search for room rely on it. What
- * is mapped for a guest without being RAM (flash) will be a list of its own.
+ * is mapped for a guest without being RAM is a list of its own, "hidden" below.
  *
  * Regions are added while a machine is assembled and stay until gmem_fini(). All
  * accessors may be called from any thread; the guest runs beside them, so what
@@ -24,17 +24,29 @@
 struct kvm;
 
 #define GMEM_MAX_REGIONS 4
+#define GMEM_MAX_HIDDEN	 2
 #define GMEM_PAGE_SIZE	 4096
 
 struct gmem_region {
 	u64 gpa;
 	u64 size;   /* bytes */
-	void *host; /* gmem.c and gmem_vhost.c only */
+	void *host; /* gmem*.c only */
+};
+
+struct gmem_hidden {
+	u64 gpa;
+	u64 size; /* bytes */
+	bool readonly;
+	bool shown; /* the guest reaches it; as far as it is allowed to */
+	void *host; /* gmem*.c only */
 };
 
 struct gmem {
 	struct gmem_region regions[GMEM_MAX_REGIONS]; /* ascending gpa, disjoint */
 	unsigned int n_regions;
+	struct gmem_hidden hidden[GMEM_MAX_HIDDEN]; /* disjoint, and from the regions too */
+	unsigned int n_hidden;
+	const struct kvm *kvm; /* NULL: not registered */
 };
 
 /*
@@ -43,8 +55,11 @@ struct gmem {
  */
 int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err);
 
-/* Make every region a KVM memory slot, slot number = index. */
-int gmem_register(const struct gmem *gm, struct kvm *kvm, struct lkvm_error *err);
+/*
+ * Make every region a KVM memory slot, slot number = index, and show all hidden memory. @kvm
+ * outlives @gm.
+ */
+int gmem_register(struct gmem *gm, const struct kvm *kvm, struct lkvm_error *err);
 
 /* Give all memory back. Accepts a zeroed or half-built struct. The KVM VM must be closed before. */
 void gmem_fini(struct gmem *gm);
@@ -68,6 +83,32 @@ int gmem_zero(const struct gmem *gm, u64 gpa, u64 len);
  */
 int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len);
 
+/* ---- hidden: memory the guest sees that is not RAM -------------------------------------- */
+
+/*
+ * Zeroed memory at @gpa, both page aligned, that belongs to a device or to KVM itself: no function
+ * above or below this section finds it, so no driver's address leads a device there. With
+ * @readonly the guest's writes go to the bus. It overlaps nothing that was added before.
+ *
+ * gmem_register() shows it to the guest; what is added after that its owner shows. -ENOMEM,
+ * -EINVAL with a message.
+ */
+int gmem_add_hidden(struct gmem *gm, u64 gpa, u64 size, bool readonly, struct lkvm_error *err);
+
+/*
+ * The guest sees the memory that begins at @gpa (@on), or its accesses go to the bus. Vcpus may be
+ * running; calls for the same memory must not meet. -errno, and all is as it was, when
+ * KVM refuses; LKVM_ERR_UNSUPPORTED where it has no read-only memory.
+ */
+int gmem_hidden_show(struct gmem *gm, u64 gpa, bool on, struct lkvm_error *err);
+
+/* For its owner, as the functions of the same name above and below are for RAM. */
+int gmem_hidden_read(const struct gmem *gm, u64 gpa, void *buf, size_t len);
+int gmem_hidden_write(const struct gmem *gm, u64 gpa, const void *buf, size_t len);
+int gmem_hidden_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len);
+struct gmem_vec;
+int gmem_hidden_vec_add(struct gmem_vec *vec, const struct gmem *gm, u64 gpa, u32 len);
+
 /* ---- views: rings that are read and written in place --------------------------------- */
 
 /*
@@ -77,7 +118,7 @@ int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len);
  * (the base is aligned as gmem_view_init() was asked to), little endian.
  */
 struct gmem_view {
-	u8 *host; /* this header, gmem.c and gmem_vhost.c only */
+	u8 *host; /* this header and gmem*.c only */
 	u32 len;
 };
 

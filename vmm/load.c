@@ -90,7 +90,6 @@ static const struct magic magics[] = {
 	{ 0, 4, "\x02\x21\x4c\x18", "an lz4-compressed file" },
 	{ 0, 4, "\x04\x22\x4d\x18", "an lz4-compressed file" },
 	{ 0, 4, "\x89LZO", "an lzop-compressed file" },
-	{ 0, 3, "\x5d\0\0", "an lzma-compressed file" },
 	{ 0, 5, "07070", "a cpio archive (an initrd?)" },
 	{ 0, 4, "\x27\x05\x19\x56", "a U-Boot uImage" },
 	{ 0, 4, "\xd0\x0d\xfe\xed", "a flattened device tree or FIT image" },
@@ -98,7 +97,49 @@ static const struct magic magics[] = {
 	{ 0, 4, "QFI\xfb", "a qcow2 disk image" },
 	{ 0, 2, "#!", "a script" },
 	{ 0, 4, "\177ELF", "an ELF file" },
+	{ 0, 8, "ANDROID!", "an Android boot image" },
+	{ 0, 4, "hsqs", "a squashfs image" },
+	{ 0, 4, "KDMV", "a VMDK disk image" },
+	{ 0, 8, "vhdxfile", "a VHDX disk image" },
+	{ 0, 4, "PK\3\4", "a zip archive" },
+	{ 0, 4, "\xed\xab\xee\xdb", "an RPM package" },
+	{ 257, 5, "ustar", "a tar archive" },
+	{ 512, 8, "EFI PART", "a disk image with partitions" },
+	{ 1024, 4, "\xe2\xe1\xf5\xe0", "an EROFS image" },
 };
+
+/* The set-up header of boot.rst: the boot sector's mark, and "HdrS" behind a jump. */
+static bool is_bzimage(const u8 *head, size_t n)
+{
+	return n >= 0x206 && get_le16(head + 0x1fe) == 0xaa55 && !memcmp(head + 0x202, "HdrS", 4);
+}
+
+/*
+ * lzma has no magic, and code may well begin as one of its files does. So the fields of
+ * its header must be such as its programs write: properties 0x5d, a dictionary of 2^n or 3 * 2^n
+ * bytes, and a size that is unknown (all ones) or below 256 GiB.
+ */
+static bool is_lzma(const u8 *head, size_t n)
+{
+	u64 dict, size;
+
+	if (n < 13 || head[0] != 0x5d)
+		return false;
+	dict = get_le32(head + 1);
+	size = get_le64(head + 5);
+	if (dict % 3 == 0)
+		dict /= 3;
+	return dict >= 4 * KIB && !(dict & (dict - 1)) && (size == UINT64_MAX || size < 256 * GIB);
+}
+
+/* s_magic of the superblock, and, as that is short, s_log_block_size and s_rev_level. */
+static bool is_ext4(const u8 *head, size_t n)
+{
+	const u8 *sb = head + 1024;
+
+	return n >= 1024 + 0x50 && get_le16(sb + 0x38) == 0xef53 && get_le32(sb + 0x18) <= 6 &&
+	       get_le32(sb + 0x4c) <= 1;
+}
 
 /* Machine types of the PE/COFF specification. */
 static const struct {
@@ -134,6 +175,12 @@ const char *load_format_name(const u8 *head, size_t n)
 		if (range_fits(m->off, m->len, n) && !memcmp(head + m->off, m->bytes, m->len))
 			return m->name;
 	}
+	if (is_bzimage(head, n))
+		return "an x86 bzImage";
+	if (is_lzma(head, n))
+		return "an lzma-compressed file";
+	if (is_ext4(head, n))
+		return "an ext4 image";
 	return pe_name(head, n);
 }
 

@@ -16,6 +16,7 @@ static const struct command {
 	const char *text;		  /* help, or why it is refused */
 } commands[] = {
 	{ "run", cmd_run, "boot a guest and say how it ended" },
+	{ "caps", cmd_caps, "say what this host's KVM has for guests" },
 	{ "version", cmd_version, "print the version" },
 	{ "help", cmd_help, "this text" },
 	/* kvmtool's, so that a script gets an answer that names them */
@@ -68,7 +69,7 @@ static int cmd_help(int argc, char **argv)
 		if (commands[i].fn)
 			printf("   %-10s %s\n", commands[i].name, commands[i].text);
 	}
-	printf("\nSee 'lkvm run --help' and lkvm(1).\n");
+	printf("\nSee 'lkvm run --help', 'lkvm caps --help' and lkvm(1).\n");
 	return CLI_OK;
 }
 

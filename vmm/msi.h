@@ -15,8 +15,8 @@
 
 struct msi_router {
 	const struct kvm *kvm;
-	bool devids;		       /* KVM wants to know who sends (arm64: ITS) */
-	u32 first_gsi;		       /* message n has GSI first_gsi + n */
+	bool devids;   /* KVM wants to know who sends (arm64: ITS) */
+	u32 first_gsi; /* message n has GSI first_gsi + n */
 	/*
 	 * NULL: the interrupt controller takes messages. Else a frame turns them into its inputs
 	 * (arm64: GICv2m): which pin the message raises, or -errno. Set after msi_router_init().

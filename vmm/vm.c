@@ -20,9 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devices/classes.h"
 #include "vmm/arch.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
+#include "vmm/disk.h"
 #include "vmm/elf.h"
 #include "vmm/machine.h"
 #include "vmm/panic_scan.h"
@@ -48,6 +50,7 @@ struct lkvm_vm {
 	struct log log;
 	struct kvm_host kvm_host; /* opened once: a restart may come with fewer privileges */
 	struct image kernel, initrd, firmware;
+	struct disk flash;
 	struct loop *loop;
 	struct console *console;
 	struct peripherals peripherals;
@@ -459,6 +462,10 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 	ret = image_open(&vm->firmware, "firmware", vm->cfg.firmware, err);
 	if (ret)
 		return ret;
+	if (vm->cfg.flash[0])
+		ret = disk_open_flash(&vm->flash, vm->cfg.flash, CFI_FLASH_BLOCK, err);
+	if (ret)
+		return ret;
 	vm->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->stopped_fd < 0)
 		return err_host(err, errno, "eventfd");
@@ -485,6 +492,7 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 		.kernel = &vm->kernel,
 		.initrd = &vm->initrd,
 		.firmware = &vm->firmware,
+		.flash = vm->cfg.flash[0] ? &vm->flash : NULL,
 		.end = note_end,
 		.phase = note_phase,
 		.panic = note_panic,
@@ -513,6 +521,7 @@ int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cf
 	vm->log = (struct log){ cfg->log, cfg->log_ctx, cfg->log_level };
 	vm->kvm_host = (struct kvm_host)KVM_HOST_INIT;
 	vm->kernel = vm->initrd = vm->firmware = (struct image)IMAGE_NONE;
+	vm->flash = (struct disk)DISK_CLOSED;
 	vm->stopped_fd = -1;
 	vm->n_boots = 1;
 	vm->phase_ns[LKVM_PHASE_START] = start;
@@ -536,6 +545,7 @@ int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cf
 	}
 	/* Asked for once, not at every restart. */
 	vm->cfg.dump_acpi[0] = 0;
+	vm->cfg.dump_dtb[0] = 0;
 	*out = vm;
 	return 0;
 }
@@ -714,6 +724,7 @@ void lkvm_vm_destroy(struct lkvm_vm *vm)
 	loop_destroy(vm->loop);
 	if (vm->stopped_fd >= 0)
 		close(vm->stopped_fd);
+	disk_close(&vm->flash);
 	image_close(&vm->firmware);
 	image_close(&vm->initrd);
 	image_close(&vm->kernel);

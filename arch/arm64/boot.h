@@ -4,6 +4,12 @@
  * Knows Image, ELF and, for files without either's magic, flat binaries (test kernels made for
  * kvmtool, which puts them 512 KiB into RAM); gzip'd Images and EFI zboot are unpacked first
  * (vmm/unpack.h). A pure function of files into guest memory. arch/arm64 only.
+ *
+ *	RAM base	kernel, at its offset, with the memory it needs for its BSS
+ *	2 MiB aligned	device tree, 2 MiB of room for it
+ *	4 KiB aligned	initrd
+ *
+ * Firmware, or an ELF file linked to somewhere else in RAM, has the others behind it likewise.
  */
 #ifndef LKVM_ARCH_ARM64_BOOT_H
 #define LKVM_ARCH_ARM64_BOOT_H

@@ -1,4 +1,5 @@
-/* features.c - which of a vCPU's features a machine has: what was asked for, and what costs nothing. */
+/* features.c - which of a vCPU's features a machine has: what was asked for, and what costs
+ * nothing. */
 #include <errno.h>
 
 #include "arch/arm64/machine.h"
@@ -29,9 +30,10 @@ static int want_nested(struct machine *m, struct kvm_vcpu_init *init, struct lkv
 	if (!a->e2h0)
 		return 0;
 	if (!have(m, KVM_CAP_ARM_EL2_E2H0))
-		return err_unsupported(err, EOPNOTSUPP,
-				       "--e2h0: this host's KVM cannot do without VHE in the guest: "
-				       "it takes CPUs with FEAT_NV1");
+		return err_unsupported(
+			err, EOPNOTSUPP,
+			"--e2h0: this host's KVM cannot do without VHE in the guest: "
+			"it takes CPUs with FEAT_NV1");
 	want(init, KVM_ARM_VCPU_HAS_EL2_E2H0);
 	return 0;
 }

@@ -8,10 +8,11 @@
 
 #include "arch/arm64/layout.h"
 #include "arch/arm64/machine.h"
+#include "devices/gicv2m.h"
 
 static const char *const kind_names[] = {
-	[LKVM_IRQCHIP_AUTO] = "auto",	       [LKVM_IRQCHIP_GICV2] = "gicv2",
-	[LKVM_IRQCHIP_GICV2M] = "gicv2m",      [LKVM_IRQCHIP_GICV3] = "gicv3",
+	[LKVM_IRQCHIP_AUTO] = "auto",		[LKVM_IRQCHIP_GICV2] = "gicv2",
+	[LKVM_IRQCHIP_GICV2M] = "gicv2m",	[LKVM_IRQCHIP_GICV3] = "gicv3",
 	[LKVM_IRQCHIP_GICV3_ITS] = "gicv3-its",
 };
 
@@ -24,8 +25,9 @@ static enum lkvm_irqchip best_kind(const struct machine *m)
 {
 	if (kvm_has_device(&m->kvm, KVM_DEV_TYPE_ARM_VGIC_V3))
 		return kvm_has_device(&m->kvm, KVM_DEV_TYPE_ARM_VGIC_ITS) ? LKVM_IRQCHIP_GICV3_ITS
-									   : LKVM_IRQCHIP_GICV3;
-	/* More vCPUs than a GICv2 takes were asked for without naming it: that has a message too. */
+									  : LKVM_IRQCHIP_GICV3;
+	/* More vCPUs than a GICv2 takes were asked for without naming it: that has a message too.
+	 */
 	return kvm_has_device(&m->kvm, KVM_DEV_TYPE_ARM_VGIC_V2) ? LKVM_IRQCHIP_GICV2M
 								 : LKVM_IRQCHIP_AUTO;
 }
@@ -65,7 +67,8 @@ static int create(struct machine *m, u32 type, int *fd, struct lkvm_error *err)
 	int ret = kvm_create_device(&m->kvm, type, err);
 
 	if (ret == -ENODEV)
-		return err_unsupported(err, ENODEV, "--irqchip %s: this host's KVM does not have it",
+		return err_unsupported(err, ENODEV,
+				       "--irqchip %s: this host's KVM does not have it",
 				       kind_names[m->arch->gic.kind]);
 	if (ret < 0)
 		return ret;
@@ -103,8 +106,8 @@ static int create_v3(struct machine *m, struct lkvm_error *err)
 		return ret;
 	ret = create(m, KVM_DEV_TYPE_ARM_VGIC_ITS, &g->its_fd, err);
 	return ret ? ret
-		   : set_addr(m, g->its_fd, KVM_VGIC_ITS_ADDR_TYPE,
-			      ARM64_ITS_BASE(m->cfg->n_vcpus), "GICv3 ITS", err);
+		   : set_addr(m, g->its_fd, KVM_VGIC_ITS_ADDR_TYPE, ARM64_ITS_BASE(m->cfg->n_vcpus),
+			      "GICv3 ITS", err);
 }
 
 /* How a guest hypervisor hears of its guests' interrupts. KVM takes it before CTRL_INIT only. */

@@ -28,6 +28,12 @@
 #define ARM64_PVPANIC_BASE    0x01040000ull
 #define ARM64_DEBUG_EXIT_BASE 0x01050000ull /* where --debug-exit puts it unless told otherwise */
 
+/* What is there of some of them; of the others the devices' headers say it. */
+#define ARM64_UART_LEN	     8
+#define ARM64_RTC_LEN	     2
+#define ARM64_PVPANIC_LEN    2
+#define ARM64_DEBUG_EXIT_LEN 4
+
 #define ARM64_FLASH_BASE 0x02000000ull
 #define ARM64_FLASH_MAX	 0x01000000ull
 

@@ -1,6 +1,6 @@
 /*
- * pmu.c - the PMU of arm64 guests: plain (Documentation/virt/kvm/devices/vcpu.rst), or a part of the
- * host's own (linux-uapi/unmerged.h).
+ * pmu.c - the PMU of arm64 guests: plain (Documentation/virt/kvm/devices/vcpu.rst), or a part of
+ * the host's own (linux-uapi/unmerged.h).
  *
  * In this order, which all interfaces agree with: which of the host's PMUs, filters, interrupt,
  * partition by attribute, number of counters, init, partition by ioctl. What is the VM's is said
@@ -47,8 +47,8 @@ int arm64_pmu_check_config(const struct lkvm_config *cfg, struct lkvm_error *err
 		return err_input(err, "--pmu-partition-abi %d is unknown",
 				 (int)a->pmu_partition_abi);
 	if (a->n_pmu_filters > LKVM_MAX_PMU_FILTERS)
-		return err_input(err, "--pmu: %u filters; at most %d are allowed",
-				 a->n_pmu_filters, LKVM_MAX_PMU_FILTERS);
+		return err_input(err, "--pmu: %u filters; at most %d are allowed", a->n_pmu_filters,
+				 LKVM_MAX_PMU_FILTERS);
 	for (unsigned int i = 0; i < a->n_pmu_filters; i++) {
 		const struct lkvm_pmu_filter *f = &a->pmu_filters[i];
 
@@ -56,7 +56,8 @@ int arm64_pmu_check_config(const struct lkvm_config *cfg, struct lkvm_error *err
 			return err_input(err, "--pmu: filter 0x%x-0x%x has no event in it",
 					 f->first, f->last);
 		if (f->first == 0 && f->last == UINT16_MAX)
-			return err_input(err, "--pmu: a filter of all events cannot be told to KVM");
+			return err_input(err,
+					 "--pmu: a filter of all events cannot be told to KVM");
 	}
 	if (!asked_for(cfg) && (a->pmu_counters || a->n_pmu_filters || a->pmu_name[0]))
 		return err_input(err, "--pmu: is needed for its counters, filters and host PMU");
@@ -126,10 +127,11 @@ static int set_counters(struct machine *m, unsigned int n, struct lkvm_error *er
 
 	if (!kvm_has_attr(&m->kvm, vcpu->fd, KVM_ARM_VCPU_PMU_V3_CTRL,
 			  KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS))
-		return err_unsupported(err, ENXIO,
-				       "%s %u: this host's KVM does not let the number of counters be "
-				       "chosen (Linux 6.16 does)",
-				       option, n);
+		return err_unsupported(
+			err, ENXIO,
+			"%s %u: this host's KVM does not let the number of counters be "
+			"chosen (Linux 6.16 does)",
+			option, n);
 	ret = set_pmu_attr(m, vcpu, KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS, &n,
 			   "the number of PMU counters", &why);
 	if (ret == -EINVAL && !kvm_get_reg(&m->kvm, vcpu->fd, PMCR_EL0, &pmcr))

@@ -37,9 +37,8 @@ static bool read_pmu(int dir, const char *name, struct pmu_host *pmu)
 	if (strlen(name) >= sizeof(pmu->name))
 		return false;
 	snprintf(pmu->name, sizeof(pmu->name), "%s", name);
-	if (read_text(dir, name, "cpus", text, sizeof(text)) ||
-	    cpu_mask_parse(text, &pmu->cpus) || cpu_mask_empty(&pmu->cpus) ||
-	    read_text(dir, name, "type", text, sizeof(text)))
+	if (read_text(dir, name, "cpus", text, sizeof(text)) || cpu_mask_parse(text, &pmu->cpus) ||
+	    cpu_mask_empty(&pmu->cpus) || read_text(dir, name, "type", text, sizeof(text)))
 		return false;
 	type = strtol(text, &end, 10);
 	pmu->type = (int)type;
@@ -110,7 +109,7 @@ int pmu_host_find(const char *sysfs, const char *name, const struct cpu_mask *cp
 	join_names(pmus, n, names, sizeof(names));
 	if (name[0])
 		return err_input(err, "--pmu host=%s: this host's CPUs have %s", name, names);
-	return err_input(err,
-			 "--pmu: this host's CPUs have different PMUs; choose one with host=, of %s",
-			 names);
+	return err_input(
+		err, "--pmu: this host's CPUs have different PMUs; choose one with host=, of %s",
+		names);
 }

@@ -23,7 +23,7 @@
 
 #define PVTIME_STRIDE 64 /* Arm DEN0057, 3.2.2: the record's size and alignment */
 
-_Static_assert(LKVM_MAX_VCPUS * PVTIME_STRIDE <= ARM64_PVTIME_LEN, "a record for each vCPU");
+_Static_assert(LKVM_MAX_VCPUS *PVTIME_STRIDE <= ARM64_PVTIME_LEN, "a record for each vCPU");
 
 u32 arch_vcpu_id(const struct machine *m, unsigned int index)
 {
@@ -52,9 +52,10 @@ static int limit_sve(struct machine *m, const struct vcpu *vcpu, struct lkvm_err
 		return err_host(err, -ret, "reading the SVE vector lengths");
 	lengths[0] &= BIT(max) - 1; /* 16 lengths in all */
 	if (!lengths[0])
-		return err_unsupported(err, EOPNOTSUPP,
-				       "--sve-max-vl %u: this host's CPUs have no SVE vector so short",
-				       m->cfg->arm64.sve_max_vl);
+		return err_unsupported(
+			err, EOPNOTSUPP,
+			"--sve-max-vl %u: this host's CPUs have no SVE vector so short",
+			m->cfg->arm64.sve_max_vl);
 	ret = kvm_set_reg(&m->kvm, vcpu->fd, KVM_REG_ARM64_SVE_VLS, lengths);
 	return ret ? err_host(err, -ret, "--sve-max-vl %u", m->cfg->arm64.sve_max_vl) : 0;
 }
@@ -76,8 +77,8 @@ static int init_pvtime(struct machine *m, const struct vcpu *vcpu, struct lkvm_e
 {
 	u64 gpa = ARM64_PVTIME_BASE + PVTIME_STRIDE * vcpu->index;
 
-	if (!m->arch->pvtime || !kvm_has_attr(&m->kvm, vcpu->fd, KVM_ARM_VCPU_PVTIME_CTRL,
-					      KVM_ARM_VCPU_PVTIME_IPA))
+	if (!m->arch->pvtime ||
+	    !kvm_has_attr(&m->kvm, vcpu->fd, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA))
 		return 0;
 	return kvm_set_attr(&m->kvm, vcpu->fd, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA,
 			    &gpa, "steal time", err);

@@ -22,9 +22,8 @@ static int check_irqchip(const struct lkvm_config *cfg, struct lkvm_error *err)
 	if (cfg->arm64.irqchip > LKVM_IRQCHIP_GICV3_ITS)
 		return err_input(err, "--irqchip %d is unknown", (int)cfg->arm64.irqchip);
 	if (v2 && cfg->arm64.nested)
-		return err_input(err,
-				 "--irqchip %s: nested guests need a GICv3: gicv3 or gicv3-its",
-				 name);
+		return err_input(
+			err, "--irqchip %s: nested guests need a GICv3: gicv3 or gicv3-its", name);
 	if (v2 && cfg->n_vcpus > ARM64_GICV2_MAX_VCPUS)
 		return err_input(err, "--cpus %u: --irqchip %s takes at most %d", cfg->n_vcpus,
 				 name, ARM64_GICV2_MAX_VCPUS);
@@ -37,10 +36,9 @@ static int check_topology(const struct lkvm_config *cfg, struct lkvm_error *err)
 
 	if (!cfg->sockets && !cfg->cores && !cfg->threads)
 		return 0;
-	return n == cfg->n_vcpus
-		       ? 0
-		       : err_input(err, "--cpus %u: sockets, cores and threads make %llu",
-				   cfg->n_vcpus, (unsigned long long)n);
+	return n == cfg->n_vcpus ? 0
+				 : err_input(err, "--cpus %u: sockets, cores and threads make %llu",
+					     cfg->n_vcpus, (unsigned long long)n);
 }
 
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
@@ -57,8 +55,9 @@ int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 	if (cfg->boot != LKVM_BOOT_AUTO)
 		return err_input(err, "--boot: only x86-64 guests have it");
 	if (cfg->dump_acpi[0])
-		return err_input(err, "--dump-acpi %s: arm64 guests are described by a device tree; "
-				      "--dump-dtb writes that",
+		return err_input(err,
+				 "--dump-acpi %s: arm64 guests are described by a device tree; "
+				 "--dump-dtb writes that",
 				 cfg->dump_acpi);
 	if (a->sve_max_vl % SVE_VL_UNIT || a->sve_max_vl > SVE_VL_MAX)
 		return err_input(err, "--sve-max-vl %u: must be a multiple of %d, %d to %d",

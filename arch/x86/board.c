@@ -12,6 +12,7 @@ struct fitting {
 	union {
 		struct uart16550_cfg uart;
 		struct pci_host_cfg pci;
+		struct pvpanic_pci_cfg pvpanic;
 	} cfg;
 };
 
@@ -41,6 +42,20 @@ static bool fit_pci(struct fitting *f, const struct machine *m)
 	return true;
 }
 
+static bool fit_pvpanic(struct fitting *f, const struct machine *m)
+{
+	(void)f;
+	return !m->cfg->pvpanic_pci;
+}
+
+static bool fit_pvpanic_pci(struct fitting *f, const struct machine *m)
+{
+	f->cfg.pvpanic.bus = &m->arch->pci;
+	f->cfg.pvpanic.slot = PCI_MAX_SLOTS - 1;
+	f->slot.cfg = &f->cfg.pvpanic;
+	return m->cfg->pvpanic_pci;
+}
+
 static bool fit_debug_exit(struct fitting *f, const struct machine *m)
 {
 	f->slot.ranges[0].base = debug_exit_port(m->cfg);
@@ -55,6 +70,7 @@ enum {
 	BOARD_PM,
 	BOARD_PVPANIC,
 	BOARD_PCI,
+	BOARD_PVPANIC_PCI,
 	BOARD_DEBUG_EXIT,
 	BOARD_N
 };
@@ -83,10 +99,11 @@ static const struct board_line {
 	[BOARD_PM] = { &acpi_pm_class, "acpi-pm",
 		{ { X86_PORT_PM, ACPI_PM_LEN, BUS_SIZE_ANY, 0 } }, X86_IRQ_SCI, NULL },
 	[BOARD_PVPANIC] = { &pvpanic_class, "pvpanic",
-		{ { X86_PORT_PVPANIC, 1, BUS_SIZE_1, 0 } }, 0, NULL },
+		{ { X86_PORT_PVPANIC, 1, BUS_SIZE_1, 0 } }, 0, fit_pvpanic },
 	[BOARD_PCI] = { &pci_host_class, "pci",
 		{ { X86_PORT_PCI_CONFIG, 8, BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4,
 		    PCI_HOST_TAG_PORTS } }, 0, fit_pci },
+	[BOARD_PVPANIC_PCI] = { &pvpanic_pci_class, "pvpanic", { { 0 } }, 0, fit_pvpanic_pci },
 	[BOARD_DEBUG_EXIT] = { &debug_exit_class, "debug-exit",
 		{ { 0, 4, BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4, 0 } }, 0, fit_debug_exit },
 	/* clang-format on */
@@ -178,10 +195,16 @@ int arch_add_virtio(struct machine *m, unsigned int index, const char *name,
 	const struct virtio_cfg vcfg = { .cls = cls, .cfg = cfg };
 	unsigned int slot = index + 1;
 
-	if (m->cfg->virtio_transport == LKVM_VIRTIO_PCI)
-		return machine_add_virtio_pci(m, name, &m->arch->pci, slot, X86_SHARED_IRQ(slot),
-					      &vcfg, err);
-	m->arch->n_virtio_mmio = index + 1;
-	return machine_add_virtio_mmio(m, name, X86_VIRTIO_MMIO_GPA(index), X86_SHARED_IRQ(index),
-				       &vcfg, err);
+	if (m->cfg->virtio_transport == LKVM_VIRTIO_MMIO) {
+		m->arch->n_virtio_mmio = index + 1;
+		return machine_add_virtio_mmio(m, name, X86_VIRTIO_MMIO_GPA(index),
+					       X86_SHARED_IRQ(index), &vcfg, err);
+	}
+	if (m->cfg->pvpanic_pci && slot == PCI_MAX_SLOTS - 1)
+		return err_input(err,
+				 "--pvpanic pci: takes the place of a virtio device; at most %d of "
+				 "them are allowed with it",
+				 LKVM_MAX_VIRTIO - 1);
+	return machine_add_virtio_pci(m, name, &m->arch->pci, slot, X86_SHARED_IRQ(slot), &vcfg,
+				      err);
 }

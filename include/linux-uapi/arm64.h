@@ -92,6 +92,11 @@ KVM_ABI_AT(kvm_regs, fp_regs, 336);
 #define KVM_REG_ARM_TIMER_CVAL ARM64_SYS_REG(3, 3, 14, 0, 2)
 #define KVM_REG_ARM_TIMER_CNT  ARM64_SYS_REG(3, 3, 14, 3, 2)
 
+/* The physical timer's are those of the encodings. */
+#define KVM_REG_ARM_PTIMER_CTL	ARM64_SYS_REG(3, 3, 14, 2, 1)
+#define KVM_REG_ARM_PTIMER_CVAL ARM64_SYS_REG(3, 3, 14, 2, 2)
+#define KVM_REG_ARM_PTIMER_CNT	ARM64_SYS_REG(3, 3, 14, 0, 1)
+
 #define KVM_REG_ARM_FW_REG(r)	 (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_FW | ((r)&0xffff))
 #define KVM_REG_ARM_PSCI_VERSION KVM_REG_ARM_FW_REG(0)
 
@@ -118,6 +123,22 @@ struct kvm_vcpu_init {
 };
 KVM_ABI_SIZE(kvm_vcpu_init, 32);
 KVM_ABI_AT(kvm_vcpu_init, features, 4);
+
+/* What waits to be delivered, with KVM_CAP_VCPU_EVENTS. */
+struct kvm_vcpu_events {
+	struct {
+		u8 serror_pending;
+		u8 serror_has_esr;
+		u8 ext_dabt_pending; /* an order to inject one: reads 0 */
+		u8 pad[5];
+		u64 serror_esr;
+	} exception;
+	u32 reserved[12];
+};
+KVM_ABI_SIZE(kvm_vcpu_events, 64);
+KVM_ABI_AT(kvm_vcpu_events, exception.ext_dabt_pending, 2);
+KVM_ABI_AT(kvm_vcpu_events, exception.serror_esr, 8);
+KVM_ABI_AT(kvm_vcpu_events, reserved, 16);
 
 struct kvm_arm_counter_offset {
 	u64 counter_offset; /* ticks, subtracted from the virtual and the physical counter */
@@ -249,5 +270,7 @@ KVM_ABI_AT(kvm_pmu_event_filter, action, 4);
 /* on a vCPU */
 #define KVM_ARM_VCPU_INIT     KVM_IOC_W(0xae, struct kvm_vcpu_init)
 #define KVM_ARM_VCPU_FINALIZE KVM_IOC_W(0xc2, int)
+#define KVM_GET_VCPU_EVENTS   KVM_IOC_R(0x9f, struct kvm_vcpu_events)
+#define KVM_SET_VCPU_EVENTS   KVM_IOC_W(0xa0, struct kvm_vcpu_events)
 
 #endif

@@ -2,8 +2,8 @@
 #
 # Environment:
 #   LKVM_CACHE    where the unpacked Debian packages are kept (default: build/cache in the tree)
-#   KERNEL_SUITE  the Debian suite whose kernel is meant (default: this machine's own), so that
-#                 several kernels can live side by side
+#   KERNEL_SUITE  the Debian suite whose kernel is meant (default: what arch/ARCH.sh says, else this
+#                 machine's own), so that several kernels can live side by side
 # shellcheck shell=bash
 
 bed_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -52,10 +52,18 @@ own_suite() {
 	sed -n 's/^VERSION_CODENAME=//p' /etc/os-release
 }
 
+host_arch() {
+	dpkg --print-architecture
+}
+
+kernel_suite() {
+	echo "${KERNEL_SUITE:-${kernel_suite:-$(own_suite)}}"
+}
+
 # kernel_dir: the tree of the kernel that KERNEL_SUITE names. In it, vmlinuz is the kernel and
 # modules the directory of its modules, wherever that Debian release puts them
 kernel_dir() {
-	echo "$cache/$deb_arch/kernel-${KERNEL_SUITE:-$(own_suite)}"
+	echo "$cache/$deb_arch/kernel-$(kernel_suite)"
 }
 
 kernel_version() {
@@ -66,27 +74,33 @@ busybox_dir() {
 	echo "$cache/$deb_arch/busybox"
 }
 
+# sysroot_dir: the libraries of deb_arch that lkvm and its tests are linked with, on other machines
+sysroot_dir() {
+	echo "$cache/$deb_arch/sysroot"
+}
+
 # Before QEMU 10 an emulated CPU with SVM loses interrupts of nested guests now and then, and beds
-# hang. Where the system's QEMU is older, fetch brings the one of this release's backports
-qemu_is_old() {
-	case $("$qemu" --version) in
-	*" version "[0-9].*) return 0 ;;
-	esac
-	return 1
+# hang; before 9 none has arm64's nested virtualization. Where the system has an older one or none,
+# fetch brings Debian's
+qemu_is_good() {
+	local version
+	version=$("$qemu" --version 2>/dev/null) || return 1
+	[[ $version = *" version "[1-9][0-9]* ]]
 }
 
 qemu_dir() {
-	echo "$cache/$(dpkg --print-architecture)/qemu"
+	echo "$cache/$(host_arch)/${qemu##*/}"
 }
 
 # choose_qemu: sets qemu, and adds to the array qemu_machine where its files are. QEMU=PROGRAM
 # in the environment decides alone
 choose_qemu() {
+	local dir
 	if [ -n "${QEMU-}" ]; then
 		qemu=$QEMU
-	elif qemu_is_old && [ -d "$(qemu_dir)" ]; then
-		qemu=$(qemu_dir)/usr/bin/${qemu##*/}
-		qemu_machine+=(-L "$(qemu_dir)/usr/share/qemu" -L /usr/share/seabios)
+	elif ! qemu_is_good && dir=$(qemu_dir) && [ -d "$dir" ]; then
+		qemu=$dir/usr/bin/$qemu
+		qemu_machine+=(-L "$dir/usr/share/qemu" -L /usr/share/seabios)
 	fi
 }
 
@@ -103,7 +117,7 @@ stage_base() {
 # program in it. DST defaults to SRC itself; a relative one is below HOME, so that a command line
 # means the same inside and outside
 stage_file() {
-	local dir=$1 home=$2 src=${3%%:*} dst=${3#*:} program libs lib
+	local dir=$1 home=$2 src=${3%%:*} dst=${3#*:} program
 	[ -e "$src" ] || die "there is no file '$src' to copy in"
 	case $dst in
 	/*) ;;
@@ -113,11 +127,40 @@ stage_file() {
 	mkdir -p "$dir${dst%/*}"
 	cp -rLT "$src" "$dir$dst"
 	while IFS= read -r program; do
-		libs=$(shared_libraries "$program")
-		for lib in $libs; do
-			[ -e "$dir$lib" ] || install -D "$lib" "$dir$lib"
-		done
+		if [ "$deb_arch" = "$(host_arch)" ]; then
+			stage_libraries "$dir" "$program"
+		else
+			stage_foreign_libraries "$dir" "$program"
+		fi
 	done < <(find -L "$src" -type f -perm -u+x)
+}
+
+# stage_libraries DIR PROGRAM: what it loads, under the names it has here
+stage_libraries() {
+	local libs lib
+	libs=$(shared_libraries "$2")
+	for lib in $libs; do
+		[ -e "$1$lib" ] || install -D "$lib" "$1$lib"
+	done
+}
+
+# stage_foreign_libraries DIR PROGRAM: what it, a program of deb_arch, loads; from where it was
+# linked, that is the folder it names itself, the sysroot, the compiler's own libraries. In DIR it
+# is all in /lib
+stage_foreign_libraries() {
+	local text name lib
+	text=$(LC_ALL=C readelf -W -l -d "$2" 2>/dev/null) || return 0
+	while read -r name; do
+		name=${name##*/}
+		[ ! -e "$1/lib/$name" ] || continue
+		for lib in "$(sed -nE 's/.*Library (runpath|rpath): \[(.*)\]/\2/p' <<<"$text")" \
+			"$(sysroot_dir)/usr/lib/$triplet" "/usr/$triplet/lib" ''; do
+			[ ! -e "$lib/$name" ] || break
+		done
+		[ -n "$lib" ] || die "$2 lacks a shared library for $deb_arch: $name"
+		install -D "$lib/$name" "$1/lib/$name"
+		stage_foreign_libraries "$1" "$lib/$name"
+	done < <(sed -nE 's/.*(interpreter: |Shared library: \[)([^]]*)\]/\2/p' <<<"$text")
 }
 
 # shared_libraries PROGRAM: absolute names of what it loads, its program interpreter included;

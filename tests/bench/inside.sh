@@ -1,7 +1,14 @@
-# tests/bench/inside.sh - what the benchmarks in the bed share in there; sourced
+# tests/bench/inside.sh - what the scripts that measure share, in the bed and out of it; sourced
 # shellcheck shell=dash
 
 PATH=/bed:$PATH
+# a peer that came without its libraries (bench/fetch)
+if [ -d qemu-lib ]; then
+	chmod +x qemu-system-*
+	export LD_LIBRARY_PATH=/bed/qemu-lib
+fi
+# shellcheck source=report.sh
+. ./report.sh
 
 # await FILE: drivers make their devices in their own time
 await() {

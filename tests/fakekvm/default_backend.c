@@ -8,6 +8,7 @@
  *		api=N				another API version
  *		cap=N:VALUE			the answer of KVM_CHECK_EXTENSION
  *		fail=N[:ERRNO]			the Nth call fails (EIO)
+ *	FAKEKVM_SYSFS	  where the host describes its hardware, instead of nowhere
  *	FAKEKVM_SCRIPT	  the guest, in the language of fakekvm.h; "@FILE" reads it from there
  *	FAKEKVM_LOG	  a file that gets the transcript, complaints and leaks as the program ends
  *
@@ -123,6 +124,9 @@ static void make(void)
 	for (; word; word = strtok_r(NULL, ",", &save))
 		apply(fk, word);
 	free(words);
+	env = getenv("FAKEKVM_SYSFS");
+	if (env)
+		fakekvm_set_sysfs(fk, env);
 	load_script(fk);
 	the_fake = fk;
 	env = getenv("FAKEKVM_LOG");

@@ -29,6 +29,18 @@ extern const struct fake_host fakekvm_x86_hygon;	  /* an AMD of another name */
 extern const struct fake_host fakekvm_x86_amd_emulated;	  /* CPUID as captured in the test bed */
 extern const struct fake_host fakekvm_x86_intel_software; /* CPUID of a KVM without VT-x */
 
+/* Linux 7.2 on a CPU with EL2 (E2H0 too), PMUv3, pointer authentication, GICv3 and ITS. */
+extern const struct fake_host fakekvm_arm64;
+extern const struct fake_host fakekvm_arm64_gicv2; /* GICv2 only, no EL2 */
+extern const struct fake_host fakekvm_arm64_plain; /* neither EL2 nor PMU */
+extern const struct fake_host fakekvm_arm64_full;  /* as the first one, with SVE and MTE */
+/* The two posted interfaces for a part of the PMU (linux-uapi/unmerged.h); a host that was not
+ * told to give any counters away has it and says EPERM. */
+extern const struct fake_host fakekvm_arm64_partition_ioctl;
+extern const struct fake_host fakekvm_arm64_partition_attr;
+extern const struct fake_host fakekvm_arm64_partition_ioctl_unconfigured;
+extern const struct fake_host fakekvm_arm64_partition_attr_unconfigured;
+
 /* All hosts of the architecture this was built for, the usual one first; NULL ends it. */
 extern const struct fake_host *const fakekvm_hosts[];
 const char *fakekvm_host_name(const struct fake_host *host);
@@ -44,6 +56,9 @@ void fakekvm_set_api_version(struct fakekvm *fk, int version); /* 12 unless set 
 /* Positive errno of every open; 0: none. */
 void fakekvm_set_open_error(struct fakekvm *fk, int code);
 
+/* kvm_backend.sysfs, copied; a folder that does not exist unless set. */
+void fakekvm_set_sysfs(struct fakekvm *fk, const char *path);
+
 /* Answer of KVM_CHECK_EXTENSION. With 0, the requests that came with it are unknown. */
 void fakekvm_set_cap(struct fakekvm *fk, u32 cap, int value);
 
@@ -56,6 +71,16 @@ void fakekvm_refuse_msr(struct fakekvm *fk, u32 index);
  */
 struct kvm_cpuid2;
 void fakekvm_set_cpuid(struct fakekvm *fk, const struct kvm_cpuid2 *cpuid);
+
+/*
+ * arm64: how many event counters the CPUs have (6 unless set), how many of them a partition
+ * may have (4), and the types of their PMUs: 8 alone, unless more are added.
+ */
+void fakekvm_set_pmu_counters(struct fakekvm *fk, unsigned int n, unsigned int n_partition);
+void fakekvm_add_pmu(struct fakekvm *fk, int type);
+
+/* arm64: the SVE vector lengths of the CPUs: bit n is (n + 1) * 128 bits. 128 to 512 unless set. */
+void fakekvm_set_sve_lengths(struct fakekvm *fk, u32 lengths);
 
 /* ---- Failing a call ---- */
 
@@ -78,9 +103,10 @@ const char *fakekvm_failed_call(struct fakekvm *fk);
 enum fake_op {
 	FAKE_OP_IO,    /* port @addr, @count items of @size bytes */
 	FAKE_OP_MMIO,  /* gpa @addr, @size bytes; inside a memory slot: a plain access, no exit */
-	FAKE_OP_PRINT, /* each of @count bytes at @data with its own OUT to port @addr */
+	FAKE_OP_PRINT, /* each of @count bytes at @data on its own to port @addr; gpa on arm64 */
 	FAKE_OP_HLT,   /* KVM_EXIT_HLT without an irqchip; with one: waits until a GSI goes high */
 	FAKE_OP_HALT,  /* cli; hlt: out of work until the thread is kicked, for ever */
+	FAKE_OP_NISV,  /* an access to @addr that the CPU does not describe: syndrome @value */
 	FAKE_OP_EXIT,  /* KVM_EXIT_@addr, the union holding @count bytes of @data */
 	FAKE_OP_ERRNO, /* KVM_RUN fails with errno @value */
 	FAKE_OP_MEMFAULT, /* KVM_EXIT_MEMORY_FAULT at gpa @addr, with EFAULT */
@@ -130,6 +156,7 @@ struct fake_step {
 #define FAKE_HLT			{ .op = FAKE_OP_HLT }
 #define FAKE_HALT			{ .op = FAKE_OP_HALT }
 #define FAKE_ERRNO(code)		{ .op = FAKE_OP_ERRNO, .value = (code) }
+#define FAKE_NISV(gpa, iss)		{ .op = FAKE_OP_NISV, .addr = (gpa), .value = (iss) }
 #define FAKE_MEMFAULT(gpa)		{ .op = FAKE_OP_MEMFAULT, .addr = (gpa) }
 #define FAKE_DELAY(ms)			{ .op = FAKE_OP_DELAY, .value = (ms) }
 #define FAKE_WAIT_IRQ(gsi, ms)		{ .op = FAKE_OP_WAIT_IRQ, .addr = (gsi), .value = (ms) }
@@ -146,7 +173,8 @@ void fakekvm_script(struct fakekvm *fk, unsigned int vcpu, const struct fake_ste
 /*
  * The same as text, copied. Statements end at ';' or a newline; numbers as in C:
  *	out PORT SIZE VALUE	in PORT SIZE	outs PORT SIZE "TEXT"	ins PORT SIZE COUNT
- *	print "TEXT" (to 0x3f8)	store GPA SIZE VALUE	load GPA SIZE
+ *	print "TEXT" (to the UART: port 0x3f8, on arm64 address 0x1000000)
+ *	store GPA SIZE VALUE	load GPA SIZE	nisv GPA [SYNDROME]
  *	hlt	halt	shutdown	fail-entry [REASON]	internal-error [SUBERROR]
  *	system-event TYPE	exit REASON	errno NUMBER|NAME	memfault GPA
  *	delay MS	wait-irq GSI [MS]	loop	repeat [N] (from "loop" or the start)

@@ -23,13 +23,14 @@
 #define FAKE_MAX_ANSWERS  256  /* kept per vCPU */
 #define FAKE_MAX_CAPS	  512
 #define FAKE_MAX_REFUSED  16
+#define FAKE_MAX_DEVICES  8	    /* of one VM, ever made */
 #define FAKE_TEXT_SIZE	  (8 * MIB) /* of the transcript */
-#define FAKE_RUN_SIZE	  12288 /* KVM_GET_VCPU_MMAP_SIZE: kvm_run, PIO data, coalesced MMIO */
-#define FAKE_PIO_OFFSET	  4096 /* of KVM_EXIT_IO's data */
+#define FAKE_RUN_SIZE	  12288	    /* KVM_GET_VCPU_MMAP_SIZE: kvm_run, PIO data, coalesced MMIO */
+#define FAKE_PIO_OFFSET	  4096	    /* of KVM_EXIT_IO's data */
 #define FAKE_PIO_SIZE	  4096
 #define FAKE_PAGE	  4096
 
-enum fake_kind { FAKE_FREE, FAKE_SYS, FAKE_VM, FAKE_VCPU };
+enum fake_kind { FAKE_FREE, FAKE_SYS, FAKE_VM, FAKE_VCPU, FAKE_DEVICE };
 
 /* At fds[fd % FAKE_MAX_FDS]. */
 struct fake_fd {
@@ -37,6 +38,15 @@ struct fake_fd {
 	enum fake_kind kind;
 	struct fake_vm *vm;
 	struct fake_vcpu *vcpu;
+	struct fake_device *dev;
+};
+
+/* One that KVM_CREATE_DEVICE made. It lives as long as its VM; the descriptor may go before. */
+struct fake_device {
+	bool open;
+	struct fake_vm *vm;
+	u32 type;
+	char name[24]; /* "vgic-v3", "vm2.vgic-v3" */
 };
 
 struct fake_slot {
@@ -60,6 +70,9 @@ struct fake_vm {
 	bool open;
 	unsigned int index;   /* from 1, of all VMs ever made */
 	unsigned int n_vcpus; /* ever created */
+	bool has_run;	      /* one of them did */
+	struct fake_device devices[FAKE_MAX_DEVICES];
+	unsigned int n_devices;
 	struct fake_slot slots[FAKE_MAX_SLOTS];
 	struct fake_ioeventfd ioeventfds[FAKE_MAX_EVENTFDS];
 	struct fake_irqfd irqfds[FAKE_MAX_EVENTFDS];
@@ -126,6 +139,8 @@ struct fakekvm {
 	u32 refused[FAKE_MAX_REFUSED];
 	unsigned int n_refused;
 	struct kvm_cpuid2 *cpuid;
+	char sysfs[256];
+	void *arch; /* fake_arch.host_size bytes, zeroed: what setters of the architecture change */
 
 	struct fake_fd fds[FAKE_MAX_FDS];
 	int next_fd;
@@ -156,6 +171,7 @@ struct fake_call {
 	struct fakekvm *fk;
 	struct fake_vm *vm;	/* NULL: a system request */
 	struct fake_vcpu *vcpu; /* NULL: not a vCPU request */
+	struct fake_device *dev;
 	unsigned long arg;
 	char note[400];	    /* the arguments, for the transcript */
 	const char *result; /* said instead of the number: "vm", "vcpu0" */
@@ -178,23 +194,39 @@ struct fake_request {
 /* clang-format on */
 
 struct fake_arch {
-	const struct fake_request *sys, *vm, *vcpu; /* each ends with a zero request */
-	size_t vm_size, vcpu_size;
+	/* Each ends with a zero request; NULL device: there are no devices. */
+	const struct fake_request *sys, *vm, *vcpu, *device;
+	size_t vm_size, vcpu_size, host_size;
+	int unknown_vm_request; /* -errno */
+	u64 uart;		/* where the script text's "print" goes */
+	bool ports;		/* it is a port; there are port accesses */
 
 	void (*init)(struct fakekvm *fk); /* of a new fakekvm, its host set */
 	int (*check_vm_type)(struct fakekvm *fk, unsigned long type);
+	void (*create_vm)(struct fakekvm *fk, struct fake_vm *vm,
+			  unsigned long type); /* NULL: nothing to do */
 	/* Of the VM, NULL for the system; the answer before it is the host's. */
 	int (*check_extension)(struct fakekvm *fk, struct fake_vm *vm, u32 cap, int value);
 	int (*enable_cap)(struct fake_call *c, const struct kvm_enable_cap *cap);
 	int (*check_slot)(struct fake_call *c, const struct kvm_userspace_memory_region *r);
 	int (*create_vcpu)(struct fake_call *c,
 			   struct fake_vcpu *vcpu); /* last say, then reset state */
-	int (*run_check)(struct fake_call *c);	    /* 0: enter; 1: exit as kvm_run says; -errno */
+	/* Before anything else KVM_RUN does; NULL: nothing. */
+	int (*run_first)(struct fake_call *c);
+	int (*run_check)(struct fake_call *c); /* 0: enter; 1: exit as kvm_run says; -errno */
 	bool (*has_irqchip)(const struct fake_vm *vm);
 	void (*start)(struct fake_vcpu *vcpu); /* it has a script: its INIT and SIPI have come */
 	bool (*claims)(const struct fake_vm *vm, bool port, u64 addr); /* a device in the kernel */
 	int (*check_routing)(struct fake_call *c, const struct kvm_irq_routing_entry *e);
-	unsigned int n_pins; /* inputs with a route from the start */
+	u32 (*n_pins)(const struct fake_vm *vm); /* inputs with a route from the start */
+	int (*irq_line)(struct fake_call *c, u32 irq, bool level);
+	int (*signal_msi)(struct fake_call *c, const struct kvm_msi *m);
+	int (*check_irqfd)(struct fake_call *c); /* to assign one */
+	/* KVM_EXIT_SYSTEM_EVENT is about to be seen; NULL: nothing happens by it. */
+	void (*system_event)(struct fake_call *c);
+	bool (*nisv_to_user)(const struct fake_vm *vm); /* NULL: there is no such exit */
+	bool (*has_device)(const struct fakekvm *fk, u32 type);
+	int (*create_device)(struct fake_call *c, u32 type, const char **name);
 };
 
 struct fake_cap {
@@ -211,6 +243,7 @@ struct fake_host {
 	u64 tsc_khz;
 	u32 refused_msr; /* listed and yet refused; 0: none */
 	int cpuid;	 /* which fixture */
+	const struct arm64_host *arm64;
 };
 
 /*
@@ -228,14 +261,18 @@ int fake_cap(struct fakekvm *fk, struct fake_vm *vm, u32 cap);
 void fake_set_gsi(struct fake_vm *vm, u32 gsi, bool level);
 struct fake_vcpu *fake_find_vcpu(struct fakekvm *fk, const struct fake_vm *vm, unsigned int id);
 void *fake_gpa(struct fake_vm *vm, u64 gpa, u64 len);
+int fake_new_fd(struct fakekvm *fk, struct fake_fd what);
+bool fake_any_running(const struct fakekvm *fk, const struct fake_vm *vm);
 void fake_log(struct fakekvm *fk, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 void fake_drain_irqfds(struct fakekvm *fk, struct fake_vm *vm);
 bool fake_ioeventfd_write(struct fake_vm *vm, bool port, u64 addr, u32 len, u64 val);
 
-extern const struct fake_request fake_vm_requests[], fake_vcpu_requests[]; /* vm.c, run.c */
+extern const struct fake_request fake_vm_requests[];   /* vm.c */
+extern const struct fake_request fake_vcpu_requests[]; /* run.c */
+int fake_create_device(struct fake_call *c);	       /* device.c */
 void fake_free_script(struct fake_script *s);
 
-extern const struct fake_arch fake_x86;
+extern const struct fake_arch fake_x86, fake_arm64; /* the one this is built for */
 
 #endif

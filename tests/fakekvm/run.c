@@ -149,7 +149,8 @@ static int io_exit(struct fake_call *c, bool write, u64 port, u32 size, u32 coun
 	struct kvm_run *run = c->vcpu->run;
 	u64 val = 0;
 
-	if ((u64)size * count > FAKE_PIO_SIZE || (size != 1 && size != 2 && size != 4)) {
+	if (!c->fk->host->arch->ports || (u64)size * count > FAKE_PIO_SIZE ||
+	    (size != 1 && size != 2 && size != 4)) {
 		fake_complain(c->fk, "script: no such port access: %u times %u bytes", count, size);
 		return NEXT;
 	}
@@ -174,6 +175,22 @@ static int io_exit(struct fake_call *c, bool write, u64 port, u32 size, u32 coun
 	return EXITED;
 }
 
+/* A device access that leaves the kernel. */
+static void mmio_exit(struct fake_call *c, bool write, u64 gpa, u32 size, const void *data)
+{
+	struct kvm_run *run = c->vcpu->run;
+
+	run->exit_reason = KVM_EXIT_MMIO;
+	run->mmio.phys_addr = gpa;
+	run->mmio.len = size;
+	run->mmio.is_write = write;
+	memset(run->mmio.data, write ? 0 : 0xa5, sizeof(run->mmio.data));
+	if (write)
+		memcpy(run->mmio.data, data, size);
+	fake_note(c, " mmio %s 0x%llx size %u", write ? "write" : "read", (unsigned long long)gpa,
+		  size);
+}
+
 static int do_io(struct fake_call *c, const struct fake_step *s)
 {
 	int ret = io_exit(c, s->write, s->addr, s->size, step_count(s),
@@ -193,7 +210,10 @@ static int do_print(struct fake_call *c, const struct fake_step *s)
 		return NEXT;
 	}
 	vcpu->step--; /* again, until all bytes are out */
-	return io_exit(c, true, s->addr, 1, 1, (const u8 *)s->data + vcpu->progress++);
+	if (c->fk->host->arch->ports)
+		return io_exit(c, true, s->addr, 1, 1, (const u8 *)s->data + vcpu->progress++);
+	mmio_exit(c, true, s->addr, 1, (const u8 *)s->data + vcpu->progress++);
+	return EXITED;
 }
 
 /* True when guest memory answers. Writes to a read-only slot exit (4.35). */
@@ -219,8 +239,6 @@ static bool access_memory(struct fake_call *c, const struct fake_step *s)
 
 static int do_mmio(struct fake_call *c, const struct fake_step *s)
 {
-	struct kvm_run *run = c->vcpu->run;
-
 	if (s->size > 8) {
 		fake_complain(c->fk, "script: no such memory access: %u bytes", s->size);
 		return NEXT;
@@ -228,17 +246,29 @@ static int do_mmio(struct fake_call *c, const struct fake_step *s)
 	if (access_memory(c, s) || c->fk->host->arch->claims(c->vm, false, s->addr) ||
 	    (s->write && fake_ioeventfd_write(c->vm, false, s->addr, s->size, s->value)))
 		return NEXT;
-	run->exit_reason = KVM_EXIT_MMIO;
-	run->mmio.phys_addr = s->addr;
-	run->mmio.len = s->size;
-	run->mmio.is_write = s->write;
-	memset(run->mmio.data, s->write ? 0 : 0xa5, sizeof(run->mmio.data));
-	if (s->write)
-		memcpy(run->mmio.data, s->data ? s->data : (const void *)&s->value, s->size);
-	else
+	mmio_exit(c, s->write, s->addr, s->size, s->data ? s->data : (const void *)&s->value);
+	if (!s->write)
 		c->vcpu->pending = s;
-	fake_note(c, " mmio %s 0x%llx size %u", s->write ? "write" : "read",
-		  (unsigned long long)s->addr, s->size);
+	return EXITED;
+}
+
+/* Chapter 5, KVM_EXIT_ARM_NISV: ENOSYS as long as KVM_CAP_ARM_NISV_TO_USER is not enabled. */
+static int do_nisv(struct fake_call *c, const struct fake_step *s, int *ret)
+{
+	struct kvm_run *run = c->vcpu->run;
+
+	if (!c->fk->host->arch->nisv_to_user) {
+		fake_complain(c->fk, "script: this architecture has no such exit");
+		return NEXT;
+	}
+	if (!c->fk->host->arch->nisv_to_user(c->vm)) {
+		*ret = -ENOSYS;
+		return FAILED;
+	}
+	run->exit_reason = KVM_EXIT_ARM_NISV;
+	run->arm_nisv.esr_iss = s->value;
+	run->arm_nisv.fault_ipa = s->addr;
+	fake_note(c, " nisv 0x%llx", (unsigned long long)s->addr);
 	return EXITED;
 }
 
@@ -252,6 +282,8 @@ static int do_exit(struct fake_call *c, const struct fake_step *s)
 	memcpy(run->padding, &s->value, sizeof(s->value));
 	if (s->data)
 		memcpy(run->padding, s->data, min_u64(s->count, sizeof(run->padding)));
+	if (s->addr == KVM_EXIT_SYSTEM_EVENT && c->fk->host->arch->system_event)
+		c->fk->host->arch->system_event(c);
 	fake_note(c, " exit %llu", (unsigned long long)s->addr);
 	return EXITED;
 }
@@ -395,6 +427,8 @@ static int do_step(struct fake_call *c, const struct fake_step *s, int *ret)
 		return do_print(c, s);
 	case FAKE_OP_HLT:
 		return do_hlt(c, ret);
+	case FAKE_OP_NISV:
+		return do_nisv(c, s, ret);
 	case FAKE_OP_EXIT:
 		return do_exit(c, s);
 	case FAKE_OP_ERRNO:
@@ -455,7 +489,12 @@ static int run(struct fake_call *c)
 		fake_complain(c->fk, "KVM_RUN of %s, whose kvm_run is not mapped", vcpu->name);
 		return -EFAULT;
 	}
-	vcpu->has_run = true;
+	if (c->fk->host->arch->run_first) {
+		ret = c->fk->host->arch->run_first(c);
+		if (ret)
+			return ret;
+	}
+	vcpu->has_run = c->vm->has_run = true;
 	complete_pending(vcpu);
 	/* Chapter 5: immediate_exit is looked at once, after unfinished operations are finished. */
 	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_SEQ_CST) &&

@@ -12,6 +12,7 @@
 struct parser {
 	const char *pos;
 	unsigned int cpu;
+	u64 uart;
 	struct fake_step *steps[FAKE_MAX_IDS];
 	size_t n[FAKE_MAX_IDS];
 	size_t loop[FAKE_MAX_IDS]; /* the step that "repeat" goes back to */
@@ -137,9 +138,10 @@ static const struct verb verbs[] = {
 	{ "in", "as", { .op = FAKE_OP_IO } },
 	{ "outs", "ast", { .op = FAKE_OP_IO, .write = true } },
 	{ "ins", "asc", { .op = FAKE_OP_IO } },
-	{ "print", "t", { .op = FAKE_OP_PRINT, .addr = 0x3f8 } },
+	{ "print", "t", { .op = FAKE_OP_PRINT } },
 	{ "store", "asv", { .op = FAKE_OP_MMIO, .write = true } },
 	{ "load", "as", { .op = FAKE_OP_MMIO } },
+	{ "nisv", "aV", FAKE_NISV(0, 0) },
 	{ "hlt", "", { .op = FAKE_OP_HLT } },
 	{ "halt", "", { .op = FAKE_OP_HALT } },
 	{ "shutdown", "", FAKE_SHUTDOWN },
@@ -217,6 +219,8 @@ static bool parse_verb(struct parser *p, const char *word)
 
 		if (strcmp(verbs[i].name, word))
 			continue;
+		if (s.op == FAKE_OP_PRINT)
+			s.addr = p->uart;
 		if (s.op == FAKE_OP_REPEAT)
 			s.addr = p->loop[p->cpu];
 		if (parse_args(p, verbs[i].args, &s) && add_step(p, &s))
@@ -249,7 +253,7 @@ static bool parse_statement(struct parser *p)
 
 int fakekvm_script_text(struct fakekvm *fk, const char *text, char *why, size_t why_size)
 {
-	struct parser p = { .pos = text };
+	struct parser p = { .pos = text, .uart = fk->host->arch->uart };
 	const char *statement = text;
 	bool ok = true;
 

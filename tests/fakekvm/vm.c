@@ -145,7 +145,7 @@ void fake_set_gsi(struct fake_vm *vm, u32 gsi, bool level)
 	vm->gsi_level[gsi] = level;
 }
 
-/* 4.25. ENXIO without an interrupt controller: observed. So is silence about an unknown GSI. */
+/* 4.25. What an interrupt is called differs. */
 static int irq_line(struct fake_call *c)
 {
 	const struct kvm_irq_level *l = fake_user(c);
@@ -153,12 +153,9 @@ static int irq_line(struct fake_call *c)
 	if (!l)
 		return -EFAULT;
 	fake_note(c, " gsi %u level %u", l->irq, l->level);
-	if (!c->fk->host->arch->has_irqchip(c->vm))
-		return -ENXIO;
 	if (l->level > 1)
 		fake_complain(c->fk, "KVM_IRQ_LINE with level %u, 4.25 knows 0 and 1", l->level);
-	fake_set_gsi(c->vm, l->irq, l->level != 0);
-	return 0;
+	return c->fk->host->arch->irq_line(c, l->irq, l->level != 0);
 }
 
 static int irq_line_status(struct fake_call *c)
@@ -171,7 +168,7 @@ static int irq_line_status(struct fake_call *c)
 	return ret;
 }
 
-/* 4.71: only with an irqchip; EINVAL without, EPERM with nobody to deliver it to (observed). */
+/* 4.71: only with an irqchip; EINVAL without: observed. */
 static int signal_msi(struct fake_call *c)
 {
 	const struct kvm_msi *m = fake_user(c);
@@ -179,9 +176,9 @@ static int signal_msi(struct fake_call *c)
 	if (!m)
 		return -EFAULT;
 	fake_note(c, " 0x%x 0x%x", m->address_lo, m->data);
-	if (!c->fk->host->arch->has_irqchip(c->vm) || m->flags)
+	if (!c->fk->host->arch->has_irqchip(c->vm) || m->flags & ~KVM_MSI_VALID_DEVID)
 		return -EINVAL;
-	return c->vm->n_vcpus ? 1 : -EPERM;
+	return c->fk->host->arch->signal_msi(c, m);
 }
 
 /* 4.52: no flags; KVM_CAP_IRQ_ROUTING says how many. EINVAL: observed. */
@@ -214,7 +211,7 @@ static int set_gsi_routing(struct fake_call *c)
 /* 4.52: what is not in the table leads nowhere. */
 static bool is_routed(const struct fakekvm *fk, const struct fake_vm *vm, u32 gsi)
 {
-	return vm->has_routing ? vm->routed[gsi] : gsi < fk->host->arch->n_pins;
+	return vm->has_routing ? vm->routed[gsi] : gsi < fk->host->arch->n_pins(vm);
 }
 
 /* ---- eventfds (4.59, 4.75) ---- */
@@ -318,9 +315,9 @@ static int irqfd(struct fake_call *c)
 	fake_note(c, " gsi %u flags 0x%x", r->gsi, r->flags);
 	if (r->flags & ~(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE))
 		return -EINVAL;
-	if (!(r->flags & KVM_IRQFD_FLAG_DEASSIGN) && !c->fk->host->arch->has_irqchip(c->vm))
-		return -EINVAL; /* observed */
-	ret = check_eventfd((int)r->fd);
+	ret = r->flags & KVM_IRQFD_FLAG_DEASSIGN ? 0 : c->fk->host->arch->check_irqfd(c);
+	if (!ret)
+		ret = check_eventfd((int)r->fd);
 	if (!ret && r->flags & KVM_IRQFD_FLAG_RESAMPLE && !(r->flags & KVM_IRQFD_FLAG_DEASSIGN))
 		ret = check_eventfd((int)r->resamplefd);
 	if (ret)
@@ -404,7 +401,7 @@ bool fake_ioeventfd_write(struct fake_vm *vm, bool port, u64 addr, u32 len, u64 
 	return false;
 }
 
-/* ---- Capabilities and devices ---- */
+/* ---- Capabilities ---- */
 
 /* 4.37: flags are 0; unknown capabilities are refused. EINVAL: observed. */
 static int enable_cap(struct fake_call *c)
@@ -417,17 +414,6 @@ static int enable_cap(struct fake_call *c)
 	return cap->flags ? -EINVAL : c->fk->host->arch->enable_cap(c, cap);
 }
 
-/* 4.79: ENODEV for a type that is not there, which here are all. */
-static int create_device(struct fake_call *c)
-{
-	const struct kvm_create_device *d = fake_user(c);
-
-	if (!d)
-		return -EFAULT;
-	fake_note(c, " type %u flags 0x%x", d->type, d->flags);
-	return -ENODEV;
-}
-
 const struct fake_request fake_vm_requests[] = {
 	FAKE_REQUEST(KVM_SET_USER_MEMORY_REGION, set_user_memory_region),
 	FAKE_REQUEST_CAP(KVM_IRQ_LINE, irq_line, KVM_CAP_IRQCHIP),
@@ -437,6 +423,6 @@ const struct fake_request fake_vm_requests[] = {
 	FAKE_REQUEST_CAP(KVM_IOEVENTFD, ioeventfd, KVM_CAP_IOEVENTFD),
 	FAKE_REQUEST_CAP(KVM_IRQFD, irqfd, KVM_CAP_IRQFD),
 	FAKE_REQUEST(KVM_ENABLE_CAP, enable_cap),
-	FAKE_REQUEST(KVM_CREATE_DEVICE, create_device),
+	FAKE_REQUEST(KVM_CREATE_DEVICE, fake_create_device),
 	FAKE_END,
 };

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The rules that fakekvm enforces are those of this host's KVM: same calls, same errno.
 #
-# Does not prove the rules of KVM's x86 halves for CPUs this host does not have.
+# Does not prove the rules of KVM's halves for CPUs this host does not have.
 # shellcheck source=tests/t3/lib
 . "$(dirname "$0")/lib"
-exec "${LKVM_BUILD:-build/x86}/tests/unit/x86/test_fakekvm" real
+exec "$BUILD/tests/unit/$ARCH/test_fakekvm" real

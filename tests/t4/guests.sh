@@ -5,11 +5,12 @@
 #
 # Does not prove that a stock kernel gets along with the same things (stock.sh).
 set -euo pipefail
-cd "$(dirname "$0")/../.."
 export KERNEL_SUITE=${KERNEL_SUITE:-trixie-backports}
-lib=$(realpath "$(dirname "${LKVM:-./lkvm}")/liblkvm.so")
-files=(-f "$lib:lib/${lib##*/}")
-for program in unit/x86/test_fakekvm t3/test_api; do
-	files+=(-f "${LKVM_BUILD:-build/x86}/tests/$program:build/x86/tests/$program")
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+. "$(dirname "$0")/lib.bash"
+lib=$(library)
+options=(-f "$lib:lib/${lib##*/}")
+for program in "$LKVM_BUILD/tests/unit/$LKVM_ARCH/test_fakekvm" "$LKVM_BUILD"/tests/t3/{,"$LKVM_ARCH"/}test_*; do
+	[ ! -x "$program" ] || options+=(-f "$program:build/$LKVM_ARCH${program#"$LKVM_BUILD"}")
 done
-exec tests/t4/in-bed "${files[@]}" -- sh tests/t4/guests.inside
+exec tests/t4/in-bed "${options[@]}" -- sh tests/t4/guests.inside

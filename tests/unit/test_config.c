@@ -1,6 +1,6 @@
 /*
- * What lkvm_config_validate() says of virtio devices: fields that only an embedder can get
- * wrong, and where the bounds are. Command-line spellings are tests/cli/x86/options.sh's.
+ * What lkvm_config_validate() says of what all architectures have: fields that only an embedder can
+ * get wrong, and where the bounds are. Command-line spellings are tests/cli/options.sh's.
  *
  * Does not prove that what is accepted works: files, interfaces and sockets are not looked at.
  */
@@ -281,6 +281,59 @@ static void a_named_port_has_a_name_of_its_own(void **state)
 	assert_good();
 }
 
+/* ---- the machine -------------------------------------------------------------------------- */
+
+static void a_string_that_does_not_end_is_refused_by_its_option(void **state)
+{
+	const struct {
+		const char *words;
+		char *at;
+		size_t size;
+	} strings[] = {
+		{ "--name: longer than the 63 bytes", cfg.name, sizeof(cfg.name) },
+		{ "--vcpu-affinity: longer than the 255", cfg.vcpu_affinity,
+		  sizeof(cfg.vcpu_affinity) },
+		{ "--kernel: longer than the 4095", cfg.kernel, sizeof(cfg.kernel) },
+		{ "--firmware: longer than the 4095", cfg.firmware, sizeof(cfg.firmware) },
+		{ "--flash: longer than the 4095", cfg.flash, sizeof(cfg.flash) },
+		{ "--initrd: longer than the 4095", cfg.initrd, sizeof(cfg.initrd) },
+		{ "--params: longer than the 4095", cfg.cmdline, sizeof(cfg.cmdline) },
+		{ "--dump-acpi: longer than the 4095", cfg.dump_acpi, sizeof(cfg.dump_acpi) },
+		{ "--dump-dtb: longer than the 4095", cfg.dump_dtb, sizeof(cfg.dump_dtb) },
+	};
+
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		fresh(state);
+		memset(strings[i].at, '1', strings[i].size);
+		assert_refused(strings[i].words);
+	}
+}
+
+static void something_is_booted(void **state)
+{
+	(void)state;
+	cfg.kernel[0] = 0;
+	assert_refused("--kernel: a kernel file is needed");
+}
+
+static void vcpus_run_on_cpus_that_a_host_can_have(void **state)
+{
+	static const char *const good[] = { "", "0", "1023", "0-3,8", "0-1023", "5,5,4-6" };
+	static const char *const wrong[] = { "x",   "-1", "0-", "3-1",	"0,,1",
+					     ",",   "1,", " 1", "1024", "0-99999999999999999999",
+					     "0x1", "1\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(cfg.vcpu_affinity, sizeof(cfg.vcpu_affinity), "%s", good[i]);
+		assert_good();
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(cfg.vcpu_affinity, sizeof(cfg.vcpu_affinity), "%s", wrong[i]);
+		assert_refused("must be CPUs of the host such as 0-3,8, each at most 1023");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +344,9 @@ int main(void)
 		cmocka_unit_test_setup(what_one_mode_has_is_refused_for_the_others, fresh),
 		cmocka_unit_test_setup(a_port_of_the_host_is_forwarded_once, fresh),
 		cmocka_unit_test_setup(a_named_port_has_a_name_of_its_own, fresh),
+		cmocka_unit_test_setup(a_string_that_does_not_end_is_refused_by_its_option, fresh),
+		cmocka_unit_test_setup(something_is_booted, fresh),
+		cmocka_unit_test_setup(vcpus_run_on_cpus_that_a_host_can_have, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

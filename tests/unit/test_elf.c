@@ -312,6 +312,29 @@ static void loading_fills_and_zeroes(void **state)
 	assert_int_equal(got[sizeof(got) - 1], 0xaa);
 }
 
+static void kernels_can_be_moved(void **state)
+{
+	static const u64 va = 0xffff800080000000;
+	struct bed *bed = *state;
+	u8 got[MK_ELF_TEXT_LEN];
+
+	put_le64(MK_PHDR(bed->file, 0, p_paddr), va + MK_ELF_TEXT_GPA);
+	put_le64(MK_PHDR(bed->file, 1, p_paddr), va + MK_ELF_DATA_GPA);
+	put_le64(MK_EHDR(bed->file, e_entry), va + MK_ELF_ENTRY);
+	assert_int_equal(parse(bed), 0);
+	assert_int_equal(bed->elf.start, va + MK_ELF_TEXT_GPA);
+	elf_move(&bed->elf, 0x10000 - va);
+	assert_int_equal(bed->elf.start, MK_ELF_TEXT_GPA + 0x10000);
+	assert_int_equal(bed->elf.end, MK_ELF_END + 0x10000);
+	assert_int_equal(bed->elf.entry, MK_ELF_ENTRY + 0x10000);
+	assert_int_equal(bed->elf.segments[1].gpa, MK_ELF_DATA_GPA + 0x10000);
+	assert_int_equal(bed->elf.pvh_entry, MK_ELF_PVH_ENTRY);
+
+	assert_int_equal(elf_load(&bed->img, &bed->elf, &bed->gm, &bed->err), 0);
+	assert_int_equal(gmem_read(&bed->gm, MK_ELF_TEXT_GPA + 0x10000, got, sizeof(got)), 0);
+	assert_memory_equal(got, bed->file + MK_ELF_TEXT_OFF, sizeof(got));
+}
+
 static void segments_outside_ram_are_not_loaded(void **state)
 {
 	struct bed *bed = *state;
@@ -510,6 +533,7 @@ int main(void)
 		T(lying_segments_are_refused),
 		T(more_segments_than_there_is_room_for_are_refused),
 		T(loading_fills_and_zeroes),
+		T(kernels_can_be_moved),
 		T(segments_outside_ram_are_not_loaded),
 		T(files_that_shrink_are_refused),
 		T(truncation_anywhere_is_survived),

@@ -264,6 +264,16 @@ static void foreign_formats_have_names(void **state)
 		{ 0, "070701", "a cpio archive (an initrd?)" },
 		{ 0, "#!/bin/sh", "a script" },
 		{ 0, "\177ELF", "an ELF file" },
+		{ 0, "BZh9", "a bzip2-compressed file" },
+		{ 0, "\x04\x22\x4d\x18", "an lz4-compressed file" },
+		{ 0, "\x89LZO", "an lzop-compressed file" },
+		{ 0, "ANDROID!", "an Android boot image" },
+		{ 0, "hsqs", "a squashfs image" },
+		{ 0, "vhdxfile", "a VHDX disk image" },
+		{ 0, "PK\3\4", "a zip archive" },
+		{ 257, "ustar", "a tar archive" },
+		{ 512, "EFI PART", "a disk image with partitions" },
+		{ 1024, "\xe2\xe1\xf5\xe0", "an EROFS image" },
 	};
 	u8 head[LOAD_FORMAT_HEAD];
 
@@ -278,6 +288,69 @@ static void foreign_formats_have_names(void **state)
 	}
 	memset(head, 0, sizeof(head));
 	assert_null(load_format_name(head, sizeof(head)));
+}
+
+/* As the names of other formats, but told by more than one field. */
+static void formats_of_many_fields_have_names(void **state)
+{
+	u8 head[MK_MAX];
+
+	(void)state;
+	mk_bzimage(head);
+	assert_string_equal(load_format_name(head, LOAD_FORMAT_HEAD), "an x86 bzImage");
+	assert_string_equal(load_format_name(head, 0x206), "an x86 bzImage");
+	assert_null(load_format_name(head, 0x205));
+	head[0x1fe] = 0;
+	assert_null(load_format_name(head, LOAD_FORMAT_HEAD));
+
+	memset(head, 0, sizeof(head));
+	put_le16(head + 1024 + 0x38, 0xef53);
+	assert_string_equal(load_format_name(head, LOAD_FORMAT_HEAD), "an ext4 image");
+	assert_string_equal(load_format_name(head, 1024 + 0x50), "an ext4 image");
+	assert_null(load_format_name(head, 1024 + 0x4f));
+	put_le32(head + 1024 + 0x18, 7);
+	assert_null(load_format_name(head, LOAD_FORMAT_HEAD));
+	put_le32(head + 1024 + 0x18, 6);
+	put_le32(head + 1024 + 0x4c, 2);
+	assert_null(load_format_name(head, LOAD_FORMAT_HEAD));
+}
+
+static void lzma_is_told_from_code(void **state)
+{
+	static const struct {
+		u32 dict;
+		u64 size;
+		bool is_lzma;
+	} cases[] = {
+		{ 8 << 20, UINT64_MAX, true },
+		{ 8 << 20, 39000000, true },
+		{ 64 << 20, UINT64_MAX, true },
+		{ 3 << 22, 1000, true },
+		{ 4096, 0, true },
+		{ 2048, 0, false },
+		{ 0, 0, false },
+		{ 5 << 20, UINT64_MAX, false },
+		{ 8 << 20, 256 * GIB, false },
+		{ 8 << 20, UINT64_MAX - 1, false },
+		/* 5d 00 00 14: a branch, as test kernels begin with */
+		{ 0x140000, 0xd503201fd503201f, false },
+		{ 0x140000, 1000, false },
+	};
+	u8 head[13] = { 0x5d };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *name;
+
+		put_le32(head + 1, cases[i].dict);
+		put_le64(head + 5, cases[i].size);
+		name = load_format_name(head, sizeof(head));
+		if (cases[i].is_lzma)
+			assert_string_equal(name, "an lzma-compressed file");
+		else
+			assert_null(name);
+		assert_null(load_format_name(head, 12));
+	}
 }
 
 static void efi_programs_are_named_by_machine(void **state)
@@ -321,6 +394,8 @@ int main(void)
 		cmocka_unit_test(the_highest_place_is_found),
 		cmocka_unit_test(places_at_the_ends_of_the_address_space),
 		cmocka_unit_test(foreign_formats_have_names),
+		cmocka_unit_test(formats_of_many_fields_have_names),
+		cmocka_unit_test(lzma_is_told_from_code),
 		cmocka_unit_test(efi_programs_are_named_by_machine),
 	};
 

@@ -2,9 +2,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the scripts that source it
 
 deb_arch=amd64                         # Debian's name of the architecture
+triplet=x86_64-linux-gnu                 # and its compiler's; "$triplet-gcc" is the native one, too
 kernel_package="linux-image-cloud-amd64" # small, and what cloud machines run
-console=ttyS0
+kernel_suite=                            # that it is taken from by default: this machine's own
+console=ttyS0                            # of the bed
 kvm_modules=(kvm_amd)
+kernel_args='' # that the bed's kernel needs
 qemu="qemu-system-x86_64"
 qemu_packages="qemu-system-x86 qemu-system-data qemu-system-common"
 
@@ -12,7 +15,12 @@ qemu_packages="qemu-system-x86 qemu-system-data qemu-system-common"
 # one, QEMU loses a nested guest's timer interrupts
 qemu_machine=(-M q35 -cpu max -accel "tcg,thread=multi")
 
+# arch_option NAME: there is one machine only
+arch_option() {
+	return 1
+}
+
 # stage_arch DIR: what a guest of this architecture needs besides busybox
 stage_arch() {
-	"${CROSS_COMPILE-}gcc" -static -O1 -o "$1/bin/outport" "$bed_dir/guest/x86/outport.c"
+	"$triplet-gcc" -static -O1 -o "$1/bin/outport" "$bed_dir/guest/x86/outport.c"
 }

@@ -162,14 +162,14 @@ static int set_pit2(struct fake_call *c)
 /* 4.52. Pins beyond a chip's, chips and kinds that are not there: EINVAL, observed. */
 static int check_routing(struct fake_call *c, const struct kvm_irq_routing_entry *e)
 {
-	static const u32 n_pins[] = { 8, 8, KVM_IOAPIC_NUM_PINS };
+	static const u32 pins[] = { 8, 8, KVM_IOAPIC_NUM_PINS };
 
 	if (e->type == KVM_IRQ_ROUTING_MSI)
 		return e->flags ? -EINVAL : 0;
 	if (e->type != KVM_IRQ_ROUTING_IRQCHIP || e->flags || !x86_vm(c->vm)->irqchip)
 		return -EINVAL;
-	if (e->u.irqchip.irqchip >= ARRAY_SIZE(n_pins) ||
-	    e->u.irqchip.pin >= n_pins[e->u.irqchip.irqchip])
+	if (e->u.irqchip.irqchip >= ARRAY_SIZE(pins) ||
+	    e->u.irqchip.pin >= pins[e->u.irqchip.irqchip])
 		return -EINVAL;
 	return 0;
 }
@@ -187,6 +187,35 @@ static bool claims(const struct fake_vm *vm, bool port, u64 addr)
 		return true;
 	return x->pit && ((addr >= 0x40 && addr <= 0x43) ||
 			  (addr == 0x61 && x->pit_flags & KVM_PIT_SPEAKER_DUMMY));
+}
+
+/* ENXIO without an interrupt controller: observed. So is silence about an unknown GSI. */
+static int irq_line(struct fake_call *c, u32 irq, bool level)
+{
+	if (!has_lapic(c->vm))
+		return -ENXIO;
+	fake_set_gsi(c->vm, irq, level);
+	return 0;
+}
+
+/* EPERM with nobody to deliver it to, EINVAL for any flag: observed. */
+static int signal_msi(struct fake_call *c, const struct kvm_msi *m)
+{
+	if (m->flags)
+		return -EINVAL;
+	return c->vm->n_vcpus ? 1 : -EPERM;
+}
+
+/* 4.75: observed */
+static int check_irqfd(struct fake_call *c)
+{
+	return has_lapic(c->vm) ? 0 : -EINVAL;
+}
+
+static u32 n_pins(const struct fake_vm *vm)
+{
+	(void)vm;
+	return KVM_IOAPIC_NUM_PINS;
 }
 
 /* ---- Pages KVM keeps for itself on Intel (4.36, 4.40) ---- */
@@ -485,6 +514,9 @@ const struct fake_arch fake_x86 = {
 	.vcpu = x86_vcpu_requests,
 	.vm_size = sizeof(struct x86_vm),
 	.vcpu_size = sizeof(struct x86_vcpu),
+	.unknown_vm_request = -ENOTTY,
+	.uart = 0x3f8,
+	.ports = true,
 	.init = x86_init,
 	.check_vm_type = check_vm_type,
 	.check_extension = check_extension,
@@ -496,5 +528,8 @@ const struct fake_arch fake_x86 = {
 	.has_irqchip = has_lapic,
 	.claims = claims,
 	.check_routing = check_routing,
-	.n_pins = KVM_IOAPIC_NUM_PINS,
+	.n_pins = n_pins,
+	.irq_line = irq_line,
+	.signal_msi = signal_msi,
+	.check_irqfd = check_irqfd,
 };

@@ -6,17 +6,12 @@
 # bed's memory only is lost then, so this fails if a flush ends before fdatasync did.
 # Does not prove what a physical disk does with its own cache.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-# shellcheck source-path=SCRIPTDIR source=../bed/lib.sh
-. tests/bed/lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.bash
+. "$(dirname "$0")/../lib.bash"
 
-load_arch x86
-tests/bed/fetch -q x86
-files=${LKVM_BUILD:-build/x86}/tests/t4
 work=$(mktemp -d)
 job=''
 trap '[ -z "$job" ] || kill "$job" 2>/dev/null; rm -rf "$work"' EXIT
-mkdir -p "$files"
 tests/bed/initramfs -s '. /virtio.guest' -f tests/t4/virtio.guest:/virtio.guest \
 	-m virtio_pci -m virtio_blk "$files/powercut-initrd"
 
@@ -31,7 +26,7 @@ bed() {
 		-Q -pidfile -Q "$work/pid" \
 		-Q -drive -Q "file=$work/raw,format=raw,if=virtio" \
 		-Q -drive -Q "file=$work/ext4,format=raw,if=virtio" \
-		-f "${LKVM:-./lkvm}:lkvm" -f "$(kernel_dir)/vmlinuz:vmlinuz" \
+		-f "$LKVM:lkvm" -f "$(kernel_dir)/vmlinuz:vmlinuz" \
 		-f "$files/powercut-initrd:initrd" -- "
 			mkdir /mnt
 			mount -t ext4 /dev/vdb /mnt || exit 9

@@ -3,5 +3,5 @@
 #
 # Does not prove the rules of KVM's x86 halves for CPUs this host does not have.
 # shellcheck source=tests/t3/lib
-. "$(dirname "$0")/lib"
-exec "${LKVM_BUILD:-build/x86}/tests/unit/x86/test_fakekvm" real-cpu
+. "$(dirname "$0")/../lib"
+exec "$BUILD/tests/unit/x86/test_fakekvm" real-cpu

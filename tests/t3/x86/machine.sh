@@ -4,13 +4,7 @@
 # Does not prove that its tables suit a stock kernel (check-bed). What the guests find is not taken
 # from ACPI: they know where things are.
 # shellcheck source=tests/t3/lib
-. "$(dirname "$0")/lib"
-
-# adler32 FILE: as mem.elf prints it
-adler32() {
-	od -An -v -tu1 "$1" | awk '{ for (i = 1; i <= NF; i++) { a += $i; s += a + 1; a %= 65521;
-		s %= 65521 } } END { a = (a + 1) % 65521; printf(s ? "%x%04x\n" : "%x\n", s ? s : a, a) }'
-}
+. "$(dirname "$0")/../lib"
 
 guest probe
 case $HOST_KIND in

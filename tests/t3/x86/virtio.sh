@@ -4,7 +4,7 @@
 #
 # Does not prove that stock drivers find the devices by ACPI (check-bed), nor anything about speed.
 # shellcheck source=tests/t3/lib
-. "$(dirname "$0")/lib"
+. "$(dirname "$0")/../lib"
 
 # ways WORD OPTION...: runs it for each way to a device
 ways() {

@@ -1,0 +1,261 @@
+/* cmd_caps.c - `lkvm caps`: what this host's KVM has for guests, and why it lacks the rest. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/cli.h"
+#include "vmm/cli_words.h"
+
+struct caps_opts {
+	bool json, help;
+	char **require; /* values of --require, in the place of options already read */
+	int n_require;
+};
+
+/* What a feature is, in the words of the manual. */
+static const struct {
+	const char *name, *text;
+} meanings[] = {
+	{ "api", "version of KVM's interface" },
+	{ "guest-memfd", "guest memory that the host's user space need not map" },
+
+	{ "nested", "--nested: the guest can be a hypervisor" },
+	{ "e2h0", "--e2h0: nested without VHE" },
+	{ "pmu", "--pmu: event counters" },
+	{ "pmu-partition-ioctl", "--pmu-partition by the ioctl of versions 2 to 4 of the series" },
+	{ "pmu-partition-attr", "--pmu-partition by the vCPU attribute of version 6 and later; "
+				"whether the host sets counters aside shows at the start" },
+	{ "gicv2", "--irqchip gicv2, gicv2m" },
+	{ "gicv3", "--irqchip gicv3" },
+	{ "its", "--irqchip gicv3-its" },
+	{ "sve", "SVE; the longest vector in bits" },
+	{ "mte", "memory tagging" },
+	{ "ptrauth", "pointer authentication" },
+	{ "counter-offset", "--counter-offset" },
+	{ "steal-time", "the guest is told of time that others took" },
+	{ "aarch32", "32-bit guests" },
+
+	{ "irqchip", "PIC, I/O APIC and local APICs in KVM; lkvm needs them" },
+	{ "split-irqchip", "local APICs alone in KVM" },
+	{ "pit", "the PIT in KVM; lkvm needs it" },
+	{ "tsc-deadline", "the local APIC's TSC deadline timer" },
+	{ "sregs2", "special registers with the PDPTEs" },
+	{ "one-reg", "registers of a vCPU one by one" },
+	{ "nested-state", "KVM can nest; the state of a nested guest in bytes" },
+	{ "disable-exits", "what may run without an exit: mask of 1 MWAIT, 2 HLT, 4 PAUSE, "
+			   "8 C-states, 16 APERF and MPERF" },
+	{ "aperfmperf", "APERF and MPERF without an exit" },
+	{ "shstk", "CET shadow stacks" },
+	{ "ibt", "CET indirect branch tracking" },
+	{ "lkgs", "the instruction LKGS" },
+	{ "fred", "flexible return and event delivery" },
+	{ "arch-capabilities", "the register IA32_ARCH_CAPABILITIES" },
+	{ "sev", "VMs with AMD SEV" },
+	{ "sev-es", "VMs with AMD SEV-ES" },
+	{ "sev-snp", "VMs with AMD SEV-SNP" },
+	{ "tdx", "VMs with Intel TDX" },
+};
+
+static const char *meaning(const char *name)
+{
+	for (size_t i = 0; i < COUNT(meanings); i++) {
+		if (!strcmp(meanings[i].name, name))
+			return meanings[i].text;
+	}
+	return "";
+}
+
+/* ---- for people --------------------------------------------------------------------- */
+
+static void print_feature(const struct lkvm_cap *cap)
+{
+	char value[24] = "";
+
+	if (cap->available)
+		snprintf(value, sizeof(value), "%lld", (long long)cap->value);
+	printf("  %-20s %-3s %6s  %s\n", cap->name, cap->available ? "yes" : "no", value,
+	       meaning(cap->name));
+	if (cap->available)
+		return;
+	printf("%36swhy not: %s\n", "", cap->reason);
+	if (cap->remedy[0])
+		printf("%36sit takes: %s\n", "", cap->remedy);
+}
+
+static void print_kvm(const struct lkvm_cap *cap)
+{
+	if (cap->available)
+		printf("  %-34s yes %6lld\n", cap->name, (long long)cap->value);
+	else
+		printf("  %-34s no\n", cap->name);
+}
+
+static void print_text(const struct lkvm_caps *caps)
+{
+	printf("What this host's KVM has for %s guests, with its value, and what it lacks.\n",
+	       lkvm_guest_arch());
+	printf("\nFeatures:\n");
+	for (unsigned int i = 0; i < caps->n; i++) {
+		if (caps->caps[i].kind == LKVM_CAP_FEATURE)
+			print_feature(&caps->caps[i]);
+	}
+	printf("\nKVM's capabilities that lkvm can use:\n");
+	for (unsigned int i = 0; i < caps->n; i++) {
+		if (caps->caps[i].kind == LKVM_CAP_KVM)
+			print_kvm(&caps->caps[i]);
+	}
+}
+
+/* ---- for programs ------------------------------------------------------------------- */
+
+static json_t *text_or_null(const char *s)
+{
+	return *s ? json_string(s) : json_null();
+}
+
+static json_t *feature_json(const struct lkvm_cap *cap)
+{
+	return json_pack("{s:b, s:o, s:o, s:o}", "available", cap->available, "value",
+			 cap->available ? json_integer((json_int_t)cap->value) : json_null(),
+			 "reason", text_or_null(cap->reason), "remedy", text_or_null(cap->remedy));
+}
+
+static int print_json(const struct lkvm_caps *caps)
+{
+	json_t *features = json_object(), *kvm = json_object(), *all;
+	int ret;
+
+	for (unsigned int i = 0; i < caps->n; i++) {
+		const struct lkvm_cap *cap = &caps->caps[i];
+
+		if (cap->kind == LKVM_CAP_FEATURE)
+			json_object_set_new(features, cap->name, feature_json(cap));
+		else
+			json_object_set_new(kvm, cap->name, json_integer((json_int_t)cap->value));
+	}
+	all = json_pack("{s:s, s:i, s:o, s:o}", "arch", lkvm_guest_arch(), "api_version",
+			caps->api_version, "features", features, "kvm", kvm);
+	ret = all ? json_dumpf(all, stdout, JSON_INDENT(2)) : -1;
+	json_decref(all);
+	return ret || puts("") < 0 ? -1 : 0;
+}
+
+/* ---- for scripts -------------------------------------------------------------------- */
+
+static const struct lkvm_cap *find(const struct lkvm_caps *caps, const char *name)
+{
+	for (unsigned int i = 0; i < caps->n; i++) {
+		if (!strcmp(caps->caps[i].name, name))
+			return &caps->caps[i];
+	}
+	return NULL;
+}
+
+static int unknown(const struct lkvm_caps *caps, const char *list, const char *name)
+{
+	char known[1024] = "";
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < caps->n && len < sizeof(known); i++) {
+		if (caps->caps[i].kind == LKVM_CAP_FEATURE)
+			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s, ",
+						caps->caps[i].name);
+	}
+	return cli_fail(CLI_BAD_INPUT,
+			"--require %s: '%s' is unknown; there are %sand KVM_CAP_ names of 'lkvm "
+			"caps'",
+			list, name, known);
+}
+
+/* Without a message for what is there; the status gets worse only: 0, 126, 120. */
+static int require(const struct lkvm_caps *caps, const char *list, int status)
+{
+	const char *p = list;
+
+	while (p) {
+		const struct lkvm_cap *cap;
+		char name[64];
+
+		if (!cli_next_word(&p, name, sizeof(name)))
+			return unknown(caps, list, "...");
+		cap = find(caps, name);
+		if (!cap)
+			return unknown(caps, list, name);
+		if (cap->available)
+			continue;
+		cli_fail(0, "%s: %s%s%s", name, cap->reason, cap->remedy[0] ? "; it takes " : "",
+			 cap->remedy);
+		status = CLI_UNSUPPORTED;
+	}
+	return status;
+}
+
+/* ---- the command -------------------------------------------------------------------- */
+
+static void print_help(void)
+{
+	printf("usage: lkvm caps [--json] [--require NAME[,NAME]...]\n\n"
+	       "What this host's KVM has for guests, and what would change the rest.\n\n"
+	       "  --json                   as JSON; lkvm(1) has its form\n"
+	       "  --require NAME[,NAME]... print nothing, say by the exit status whether all\n"
+	       "                           are there: 0 or 126\n"
+	       "  -h, --help               this text\n");
+}
+
+static int parse(struct caps_opts *o, int argc, char **argv)
+{
+	static const char require[] = "--require";
+
+	o->require = argv;
+	for (int i = 1; i < argc; i++) {
+		char *word = argv[i];
+
+		if (!strcmp(word, "--json")) {
+			o->json = true;
+		} else if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
+			o->help = true;
+		} else if (!strcmp(word, require)) {
+			if (++i == argc)
+				return cli_fail(CLI_BAD_INPUT,
+						"--require: a value is needed (NAME[,NAME]...)");
+			o->require[o->n_require++] = argv[i];
+		} else if (!strncmp(word, require, sizeof(require) - 1) &&
+			   word[sizeof(require) - 1] == '=') {
+			o->require[o->n_require++] = word + sizeof(require);
+		} else {
+			return cli_fail(CLI_BAD_INPUT,
+					"%s: unknown option; 'lkvm caps --help' lists them", word);
+		}
+	}
+	return 0;
+}
+
+int cmd_caps(int argc, char **argv)
+{
+	static struct lkvm_caps caps; /* too large for a comfortable stack frame */
+	struct lkvm_error err = { 0 };
+	struct caps_opts o = { 0 };
+	int status = parse(&o, argc, argv), failed = 0;
+
+	if (status)
+		return status;
+	if (o.help) {
+		print_help();
+		return CLI_OK;
+	}
+	if (lkvm_caps_probe(&caps, &err))
+		return cli_fail_error(&err);
+	for (int i = 0; i < o.n_require && status != CLI_BAD_INPUT; i++)
+		status = require(&caps, o.require[i], status);
+	if (status == CLI_BAD_INPUT)
+		return status;
+	if (o.json)
+		failed = print_json(&caps);
+	else if (!o.n_require)
+		print_text(&caps);
+	if (fflush(stdout) || ferror(stdout) || failed)
+		return cli_fail(CLI_HOST_ERROR, "standard output cannot be written: %s",
+				strerror(errno));
+	return status;
+}
