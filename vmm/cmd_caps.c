@@ -32,7 +32,7 @@ static const struct {
 	{ "sve", "SVE; the longest vector in bits" },
 	{ "mte", "memory tagging" },
 	{ "ptrauth", "pointer authentication" },
-	{ "counter-offset", "--counter-offset" },
+	{ "counter-offset", "--counter-offset: counters that lag behind" },
 	{ "steal-time", "the guest is told of time that others took" },
 	{ "aarch32", "32-bit guests" },
 

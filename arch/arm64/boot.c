@@ -49,19 +49,16 @@ static unsigned long long to_kib(u64 bytes)
 
 /* ---- the kernel ---- */
 
-static int plan_image(struct plan *p, struct lkvm_error *err)
+static int plan_image(struct plan *p, const struct arm64_image *h, struct lkvm_error *err)
 {
-	struct arm64_image h;
-	int ret = arm64_image_parse(p->kernel, 0, &h, err);
+	int ret = arm64_image_check_whole(p->kernel, err);
 
-	if (!ret)
-		ret = arm64_image_check_whole(p->kernel, err);
 	if (ret)
 		return ret;
-	p->start = ARM64_RAM_BASE + h.text_offset;
+	p->start = ARM64_RAM_BASE + h->text_offset;
 	/* a file may be longer than what its kernel needs: signed ones are */
-	p->end = p->start + max_u64(h.size, p->kernel->size);
-	p->end_unknown = !h.size;
+	p->end = p->start + max_u64(h->size, p->kernel->size);
+	p->end_unknown = !h->size;
 	p->entry.pc = p->start;
 	return 0;
 }
@@ -83,15 +80,11 @@ static int plan_vmlinux_end(struct plan *p, struct lkvm_error *err)
 {
 	const struct elf_segment *first = &p->elf.segments[0];
 	struct arm64_image h;
-	int ret;
+	int ret = arm64_image_parse(p->kernel, first->off, &h, err);
 
-	if (!arm64_image_at(p->kernel, first->off))
-		return 0;
-	ret = arm64_image_parse(p->kernel, first->off, &h, err);
-	if (ret)
-		return ret;
-	p->end = max_u64(p->end, p->start + h.size);
-	return 0;
+	if (ret > 0)
+		p->end = max_u64(p->end, p->start + h.size);
+	return ret < 0 ? ret : 0;
 }
 
 static int plan_elf(struct plan *p, struct lkvm_error *err)
@@ -128,21 +121,14 @@ static int plan_flat(struct plan *p)
 }
 
 /* Neither Image nor ELF: a flat binary, if it is not something else for certain. */
-static int plan_other(struct plan *p, struct lkvm_error *err)
+static int plan_other(struct plan *p, const u8 *head, size_t n, struct lkvm_error *err)
 {
 	static const char need[] =
 		"an arm64 Image (as it is, gzip'd or in EFI zboot form) or an arm64 ELF file is "
 		"needed";
-	bool packed = p->unpacked.fd >= 0;
-	u8 head[LOAD_FORMAT_HEAD];
-	size_t n = min_u64(p->kernel->size, sizeof(head));
-	const char *name;
-	int ret = image_read(p->kernel, 0, head, n, err);
+	const char *name = load_format_name(head, n);
 
-	if (ret)
-		return ret;
-	name = load_format_name(head, n);
-	if (packed)
+	if (p->unpacked.fd >= 0)
 		return err_input(err, "kernel %s is compressed and holds %s; %s", p->kernel->path,
 				 name ? name : "no kernel", need);
 	if (name)
@@ -152,16 +138,24 @@ static int plan_other(struct plan *p, struct lkvm_error *err)
 
 static int plan_kernel(struct plan *p, const struct image *kernel, struct lkvm_error *err)
 {
+	u8 head[LOAD_FORMAT_HEAD];
+	struct arm64_image h;
+	size_t n;
 	int ret = unpack_image(kernel, p->cfg->mem_size, &p->unpacked, err);
 
 	if (ret < 0)
 		return ret;
 	p->kernel = ret ? &p->unpacked : kernel;
-	if (elf_is_elf(p->kernel))
+	n = min_u64(p->kernel->size, sizeof(head));
+	ret = image_read(p->kernel, 0, head, n, err);
+	if (ret)
+		return ret;
+	if (n >= SELFMAG && !memcmp(head, ELFMAG, SELFMAG))
 		return plan_elf(p, err);
-	if (arm64_image_at(p->kernel, 0))
-		return plan_image(p, err);
-	return plan_other(p, err);
+	ret = arm64_image_parse(p->kernel, 0, &h, err);
+	if (ret < 0)
+		return ret;
+	return ret ? plan_image(p, &h, err) : plan_other(p, head, n, err);
 }
 
 /* ---- firmware ---- */

@@ -118,7 +118,7 @@ static int save(const struct saving *sv, u32 group, u64 attr, bool optional)
 	u64 val = 0;
 	int ret = read_reg(sv->m, group, attr, &val);
 
-	if (optional && (ret == -ENXIO || ret == -EINVAL))
+	if (optional && (ret == -ENXIO || ret == -ENOENT || ret == -EINVAL))
 		return 0;
 	if (!ret && s->n_regs == sv->max)
 		ret = -ENOSPC;
@@ -429,6 +429,12 @@ static int refused(const struct gic_reg *reg, int why, struct lkvm_error *err)
 			       (unsigned long long)reg->val, err_text(why));
 }
 
+/* Until it is written a GICv2 does not let the guest's interrupt groups be set. */
+static bool is_iidr(const struct gic_reg *reg)
+{
+	return reg->group == KVM_DEV_ARM_VGIC_GRP_DIST_REGS && reg->attr == GICD_IIDR;
+}
+
 static int restore(const struct machine *m, const struct gic_reg *reg, struct lkvm_error *err)
 {
 	u64 clear, have = 0;
@@ -438,12 +444,14 @@ static int restore(const struct machine *m, const struct gic_reg *reg, struct lk
 		ret = write_reg(m, reg->group, clear, ~0u);
 		if (ret)
 			return refused(reg, -ret, err);
+	} else if (!is_iidr(reg) && !read_reg(m, reg->group, reg->attr, &have) &&
+		   have == reg->val) {
+		/* It may be read-only, or as GICR_PROPBASER at first have a value that KVM makes
+		 * another one of when it is written. */
+		return 0;
 	}
 	ret = write_reg(m, reg->group, reg->attr, reg->val);
-	/* what is read-only need not change, but agree */
-	if (!ret || (!read_reg(m, reg->group, reg->attr, &have) && have == reg->val))
-		return 0;
-	return refused(reg, -ret, err);
+	return ret ? refused(reg, -ret, err) : 0;
 }
 
 static int check_state(const struct machine *m, const struct gic_state *s, struct lkvm_error *err)

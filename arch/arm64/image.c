@@ -20,23 +20,19 @@
 #define PE_SECTION_OFF	  20
 #define PE_MAX_N_SECTIONS 96
 
-bool arm64_image_at(const struct image *img, u64 off)
-{
-	u8 head[IMAGE_HEADER_LEN];
-
-	return range_fits(off, sizeof(head), img->size) &&
-	       !image_read(img, off, head, sizeof(head), NULL) &&
-	       !memcmp(head + IMAGE_MAGIC, "ARM\x64", 4);
-}
-
 int arm64_image_parse(const struct image *img, u64 off, struct arm64_image *h,
 		      struct lkvm_error *err)
 {
 	u8 head[IMAGE_HEADER_LEN];
-	int ret = image_read(img, off, head, sizeof(head), err);
+	int ret;
 
+	if (!range_fits(off, sizeof(head), img->size))
+		return 0;
+	ret = image_read(img, off, head, sizeof(head), err);
 	if (ret)
 		return ret;
+	if (memcmp(head + IMAGE_MAGIC, "ARM\x64", 4))
+		return 0;
 	h->text_offset = get_le64(head + IMAGE_TEXT_OFFSET);
 	h->size = get_le64(head + IMAGE_SIZE);
 	if (!h->size)
@@ -51,7 +47,7 @@ int arm64_image_parse(const struct image *img, u64 off, struct arm64_image *h,
 			err, "%s %s is corrupt: its header asks for 0x%llx bytes at offset 0x%llx",
 			img->what, img->path, (unsigned long long)h->size,
 			(unsigned long long)h->text_offset);
-	return 0;
+	return 1;
 }
 
 static int err_truncated(const struct image *img, u64 need, struct lkvm_error *err)

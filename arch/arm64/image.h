@@ -14,12 +14,10 @@ struct arm64_image {
 	u64 size;	 /* bytes it needs from there on; 0: not known (before Linux 3.17) */
 };
 
-/* True when an Image's header is @off bytes into the file. */
-bool arm64_image_at(const struct image *img, u64 off);
-
 /*
- * Read and check that header. A big-endian Image is LKVM_ERR_INPUT, and one that is larger than
- * any machine: sums of @h's fields and addresses of RAM do not wrap.
+ * Read and check the header @off bytes into the file: 1, or 0 when there is none. A big-endian
+ * Image is LKVM_ERR_INPUT, and so is one larger than any machine: sums of @h's fields and
+ * addresses of RAM do not wrap.
  */
 int arm64_image_parse(const struct image *img, u64 off, struct arm64_image *h,
 		      struct lkvm_error *err);

@@ -84,10 +84,6 @@ static int choose_pmu(struct machine *m, struct lkvm_error *err)
 
 	if (ret)
 		return ret;
-	ret = set_pmu_attr(m, &m->vcpus[0], KVM_ARM_VCPU_PMU_V3_SET_PMU, &pmu.type,
-			   "choosing the host's PMU", err);
-	if (ret)
-		return ret;
 	/* KVM refuses to enter a vCPU on any other CPU. */
 	if (cpu_mask_empty(&m->cpus))
 		m->cpus = pmu.cpus;
@@ -95,7 +91,8 @@ static int choose_pmu(struct machine *m, struct lkvm_error *err)
 	if (cpu_mask_empty(&m->cpus))
 		return err_input(err, "--vcpu-affinity %s: none of these CPUs has the PMU %s",
 				 m->cfg->vcpu_affinity, pmu.name);
-	return 0;
+	return set_pmu_attr(m, &m->vcpus[0], KVM_ARM_VCPU_PMU_V3_SET_PMU, &pmu.type,
+			    "choosing the host's PMU", err);
 }
 
 static int set_filters(struct machine *m, struct lkvm_error *err)

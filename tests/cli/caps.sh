@@ -45,7 +45,7 @@ sed -n '/^Features:/,/^$/s/^  \([a-z][a-z0-9-]*\) .*/\1/p' "$T/out" >"$T/feature
 why=
 [ "$(wc -l <"$T/features")" -ge 10 ] || why='not ten features; '
 while read -r name; do
-	grep -qE "^  $name +(yes|no) +([0-9]+ )? *[^ 0-9]" "$T/out" || why="$why$name has no meaning; "
+	grep -qE "^  $name +(yes +[0-9]+|no)  +[^ ]" "$T/out" || why="$why$name has no meaning; "
 	grep -qE "^\.It Cm (.* )?$name( |\$)" lkvm.1 || why="$why$name is not in lkvm.1; "
 done <"$T/features"
 ! grep -q ' $' "$T/out" || why="${why}blanks at the end of a line; "

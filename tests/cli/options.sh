@@ -65,8 +65,9 @@ accepted --on-reboot=restart
 accepted --debug-exit
 accepted --pvpanic pci
 accepted --pvpanic=pci --virtio-transport mmio --rng
-accepted --vcpu-affinity 0
-accepted --vcpu-affinity=0-0,0
+cpu=$(sed -n 's/^Cpus_allowed_list:[^0-9]*\([0-9]*\).*/\1/p' /proc/self/status)
+accepted --vcpu-affinity "$cpu"
+accepted -c 2 --vcpu-affinity="$cpu-$cpu,$cpu-1023"
 accepted --panic-from-console on
 accepted --panic-from-console=off
 accepted -c 8,sockets=2,cores=2,threads=2
@@ -233,7 +234,7 @@ is 'lkvm alone is a mistake' 120
 
 # Every option of the help is in the manual, and the other way round.
 if [ -r lkvm.1 ]; then
-	"$LKVM" run --help | grep -o -- ' --[a-z-]*' | tr -d ' ' | sort -u >"$T/help"
+	"$LKVM" run --help | grep -o -- ' --[a-z0-9-]*' | tr -d ' ' | sort -u >"$T/help"
 	why=
 	while read -r o; do
 		grep -qE -- "^\.It.* Fl Fl ${o#--}( |\$)" lkvm.1 || why="$why$o is not in lkvm.1; "

@@ -1,5 +1,6 @@
 /*
- * test_gmem.c - guest memory: ranges, views that rings live in, vectors that I/O goes through.
+ * test_gmem.c - guest memory: ranges, views that rings live in, vectors that I/O goes through, and
+ * memory that is not RAM.
  *
  * Does not prove that the accessors are atomic beside a running guest, nor what KVM makes of
  * the regions.
@@ -14,10 +15,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "linux-uapi/kvm.h"
 #include "tests/faults.h"
 #include "vmm/gmem.h"
+#include "vmm/kvm.h"
 
 #define PAGE ((u64)GMEM_PAGE_SIZE)
 
@@ -468,7 +472,234 @@ static void want_of_memory_is_told_and_changes_nothing(void **state)
 	assert_int_equal(gmem_add(gm, 2 * TOP_GPA, 8 * MIB, &err), 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* ---- hidden ----------------------------------------------------------------------------- */
+
+#define ROM_GPA	  (16 * MIB)
+#define ROM_SIZE  (2 * PAGE)
+#define NOTE_GPA  (32 * MIB)
+#define NOTE_SIZE PAGE
+
+/* A KVM that remembers its slots. */
+static struct {
+	struct kvm_userspace_memory_region slots[8];
+	unsigned int n_calls;
+	int ret;
+	bool no_readonly;
+} k;
+
+static int play_ioctl(void *ctx, int fd, unsigned long req, unsigned long arg)
+{
+	const struct kvm_userspace_memory_region *slot = (const void *)arg;
+
+	(void)ctx, (void)fd;
+	if (req == KVM_CHECK_EXTENSION)
+		return arg == KVM_CAP_READONLY_MEM && !k.no_readonly;
+	assert_int_equal(req, KVM_SET_USER_MEMORY_REGION);
+	assert_in_range(slot->slot, 0, ARRAY_SIZE(k.slots) - 1);
+	k.n_calls++;
+	if (k.ret)
+		return k.ret;
+	k.slots[slot->slot] = *slot;
+	return 0;
+}
+
+static const struct kvm_backend backend = { .ioctl = play_ioctl };
+static const struct kvm kvm = { .be = &backend };
+
+/* The slot at @gpa; NULL: the guest has nothing there. */
+static const struct kvm_userspace_memory_region *slot_at(u64 gpa)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(k.slots); i++) {
+		if (k.slots[i].memory_size && k.slots[i].guest_phys_addr == gpa)
+			return &k.slots[i];
+	}
+	return NULL;
+}
+
+static int setup_hidden(void **state)
+{
+	memset(&k, 0, sizeof(k));
+	setup(state);
+	assert_int_equal(gmem_add_hidden(*state, ROM_GPA, ROM_SIZE, true, NULL), 0);
+	assert_int_equal(gmem_add_hidden(*state, NOTE_GPA, NOTE_SIZE, false, NULL), 0);
+	return 0;
+}
+
+static void hidden_memory_is_not_ram(void **state)
+{
+	struct gmem *gm = *state;
+	struct iovec iov[1];
+	struct gmem_vec vec = { .iov = iov };
+	struct gmem_view view;
+	u8 buf[8] = { 0 };
+
+	assert_int_equal(gmem_ram_size(gm), LOW_SIZE + MID_SIZE + TOP_SIZE);
+	assert_int_equal(gm->n_regions, 3);
+	assert_false(gmem_contains(gm, ROM_GPA, 1));
+	assert_int_equal(gmem_read(gm, ROM_GPA, buf, 8), -EFAULT);
+	assert_int_equal(gmem_write(gm, NOTE_GPA, buf, 8), -EFAULT);
+	assert_int_equal(gmem_zero(gm, NOTE_GPA, 8), -EFAULT);
+	assert_int_equal(gmem_read_file(gm, ROM_GPA, -1, 0, 8), -EFAULT);
+	assert_int_equal(gmem_view_init(&view, gm, NOTE_GPA, 8, 8), -EFAULT);
+	assert_int_equal(gmem_vec_add(&vec, gm, NOTE_GPA, 8), -EFAULT);
+}
+
+static void its_owner_reaches_hidden_memory_and_no_other(void **state)
+{
+	static const struct range not_hidden[] = {
+		{ ROM_GPA - 1, 2 },	   { ROM_GPA + ROM_SIZE - 1, 2 },
+		{ ROM_GPA, ROM_SIZE + 1 }, { LOW_GPA, 1 },
+		{ UINT64_MAX, 2 },	   { NOTE_GPA + NOTE_SIZE, 1 },
+		{ NOTE_GPA - 1, PAGE },
+	};
+	struct gmem *gm = *state;
+	struct iovec iov[2];
+	struct gmem_vec vec = { .iov = iov };
+	static u8 buf[2 * GMEM_PAGE_SIZE + 1];
+	int fd = memfd_create("f", MFD_CLOEXEC);
+
+	for (size_t i = 0; i < ARRAY_SIZE(not_hidden); i++) {
+		const struct range *r = &not_hidden[i];
+
+		assert_int_equal(gmem_hidden_read(gm, r->gpa, buf, r->len), -EFAULT);
+		assert_int_equal(gmem_hidden_write(gm, r->gpa, buf, r->len), -EFAULT);
+		assert_int_equal(gmem_hidden_read_file(gm, r->gpa, fd, 0, r->len), -EFAULT);
+		assert_int_equal(gmem_hidden_vec_add(&vec, gm, r->gpa, (u32)r->len), -EFAULT);
+	}
+	assert_int_equal(vec.n, 0);
+	assert_int_equal(pwrite(fd, "0123456789", 10, 0), 10);
+	assert_int_equal(gmem_hidden_read_file(gm, ROM_GPA + ROM_SIZE - 8, fd, 2, 8), 0);
+	assert_int_equal(gmem_hidden_read_file(gm, ROM_GPA, fd, 3, 8), -ENODATA);
+	assert_int_equal(gmem_hidden_write(gm, ROM_GPA + ROM_SIZE - 8, "ab", 2), 0);
+	assert_int_equal(gmem_hidden_read(gm, ROM_GPA + ROM_SIZE - 8, buf, 8), 0);
+	assert_memory_equal(buf, "ab456789", 8);
+	assert_int_equal(gmem_hidden_vec_add(&vec, gm, ROM_GPA + ROM_SIZE - 4, 4), 0);
+	assert_true(gmem_vec_read(&vec, 0, buf, 4));
+	assert_memory_equal(buf, "6789", 4);
+	close(fd);
+}
+
+static void hidden_memory_overlaps_nothing(void **state)
+{
+	static const struct range bad[] = {
+		{ LOW_GPA, PAGE },
+		{ LOW_GPA - PAGE, 2 * PAGE },
+		{ TOP_GPA + TOP_SIZE - PAGE, 4 * PAGE },
+		{ ROM_GPA + ROM_SIZE - PAGE, PAGE },
+		{ ROM_GPA - PAGE, 8 * PAGE },
+		{ NOTE_GPA, 0 },
+		{ NOTE_GPA, PAGE + 1 },
+		{ NOTE_GPA + 1, PAGE },
+		{ UINT64_MAX - PAGE + 1, PAGE },
+	};
+	struct gmem *gm = *state;
+
+	assert_int_equal(gmem_add_hidden(gm, ROM_GPA, ROM_SIZE, true, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct lkvm_error err = { 0 };
+
+		assert_int_equal(gmem_add_hidden(gm, bad[i].gpa, bad[i].len, true, &err), -EINVAL);
+		assert_string_not_equal(err.msg, "");
+	}
+	assert_int_equal(gmem_add_hidden(gm, NOTE_GPA, PAGE, true, NULL), 0);
+	assert_int_equal(gmem_add_hidden(gm, NOTE_GPA + PAGE, PAGE, true, NULL),
+			 -EINVAL); /* full */
+}
+
+static void kvm_is_told_of_hidden_memory_as_of_ram(void **state)
+{
+	struct gmem *gm = *state;
+	u8 byte = 7;
+
+	assert_int_equal(gmem_register(gm, &kvm, NULL), 0);
+	assert_int_equal(k.n_calls, 5);
+	assert_int_equal(slot_at(LOW_GPA)->flags, 0);
+	assert_int_equal(slot_at(ROM_GPA)->flags, KVM_MEM_READONLY);
+	assert_int_equal(slot_at(ROM_GPA)->memory_size, ROM_SIZE);
+	assert_int_equal(slot_at(NOTE_GPA)->flags, 0);
+	assert_int_equal(gmem_hidden_write(gm, NOTE_GPA, &byte, 1), 0);
+	assert_int_equal(*(u8 *)(uintptr_t)slot_at(NOTE_GPA)->userspace_addr, 7);
+}
+
+static void what_is_added_later_is_shown_by_its_owner(void **state)
+{
+	struct gmem *gm = *state;
+
+	memset(&k, 0, sizeof(k));
+	assert_int_equal(gmem_register(gm, &kvm, NULL), 0);
+	assert_int_equal(gmem_add_hidden(gm, ROM_GPA, ROM_SIZE, true, NULL), 0);
+	assert_null(slot_at(ROM_GPA));
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA, true, NULL), 0);
+	assert_int_equal(slot_at(ROM_GPA)->flags, KVM_MEM_READONLY);
+}
+
+static void hidden_memory_comes_and_goes_with_its_contents(void **state)
+{
+	struct gmem *gm = *state;
+	u32 was;
+	u8 buf[2];
+
+	assert_int_equal(gmem_register(gm, &kvm, NULL), 0);
+	was = slot_at(ROM_GPA)->slot;
+	assert_int_equal(gmem_hidden_write(gm, ROM_GPA, "ab", 2), 0);
+	k.n_calls = 0;
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA, true, NULL), 0);
+	assert_int_equal(k.n_calls, 0);
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA, false, NULL), 0);
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA, false, NULL), 0);
+	assert_int_equal(k.n_calls, 1);
+	assert_null(slot_at(ROM_GPA));
+	assert_non_null(slot_at(NOTE_GPA));
+	assert_int_equal(gmem_hidden_read(gm, ROM_GPA, buf, 2), 0);
+	assert_memory_equal(buf, "ab", 2);
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA, true, NULL), 0);
+	assert_int_equal(slot_at(ROM_GPA)->slot, was);
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA + PAGE, false, NULL), -ENOENT);
+}
+
+static void a_kvm_that_refuses_leaves_hidden_memory_as_it_was(void **state)
+{
+	struct gmem *gm = *state;
+	struct lkvm_error err = { 0 };
+
+	assert_int_equal(gmem_register(gm, &kvm, NULL), 0);
+	k.ret = -ENOMEM;
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA, false, &err), -ENOMEM);
+	assert_string_not_equal(err.msg, "");
+	assert_true(gm->hidden[0].shown);
+	k.ret = 0;
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA, false, NULL), 0);
+	k.ret = -EINTR;
+	assert_int_equal(gmem_hidden_show(gm, ROM_GPA, true, NULL), -EINTR);
+	assert_false(gm->hidden[0].shown);
+}
+
+static void without_readonly_memory_there_is_none(void **state)
+{
+	struct gmem *gm = *state;
+	struct lkvm_error err = { 0 };
+
+	k.no_readonly = true;
+	assert_true(gmem_register(gm, &kvm, &err) < 0);
+	assert_int_equal(err.kind, LKVM_ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.msg, "KVM_CAP_READONLY_MEM"));
+}
+
+static void want_of_memory_leaves_nothing_hidden(void **state)
+{
+	struct gmem *gm = *state;
+	struct lkvm_error err = { 0 };
+	int ret;
+
+	faults_arm(FAULTS_MEMORY, 1);
+	ret = gmem_add_hidden(gm, ROM_GPA, ROM_SIZE, true, &err);
+	faults_disarm();
+	assert_int_equal(ret, -ENOMEM);
+	assert_int_equal(gm->n_hidden, 0);
+}
+
+#define TEST_HIDDEN(f) cmocka_unit_test_setup_teardown(f, setup_hidden, teardown)
+#define TEST(f)	       cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
@@ -490,6 +721,15 @@ int main(void)
 		TEST(more_pieces_than_the_host_takes_go_in_part),
 		TEST(a_file_is_read_into_ram_or_says_why_not),
 		TEST(want_of_memory_is_told_and_changes_nothing),
+		TEST_HIDDEN(hidden_memory_is_not_ram),
+		TEST_HIDDEN(its_owner_reaches_hidden_memory_and_no_other),
+		TEST(hidden_memory_overlaps_nothing),
+		TEST_HIDDEN(kvm_is_told_of_hidden_memory_as_of_ram),
+		TEST(what_is_added_later_is_shown_by_its_owner),
+		TEST_HIDDEN(hidden_memory_comes_and_goes_with_its_contents),
+		TEST_HIDDEN(a_kvm_that_refuses_leaves_hidden_memory_as_it_was),
+		TEST_HIDDEN(without_readonly_memory_there_is_none),
+		TEST(want_of_memory_leaves_nothing_hidden),
 	};
 
 	return cmocka_run_group_tests_name("guest memory", tests, NULL, NULL);

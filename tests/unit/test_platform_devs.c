@@ -1,6 +1,6 @@
 /*
- * The small devices of a PC, played by a driver over the bus, on virtual time: i8042,
- * mc146818, acpi_pm, debug_exit, pvpanic.
+ * The small devices of a board, played by a driver over the bus, on virtual time: i8042,
+ * mc146818, acpi_pm, debug_exit, pvpanic on a bus and as a PCI function.
  *
  * Does not prove that they sit at the right ports of a machine, that its tables announce
  * them, or what the machine does about their events: booting guests does (check-kvm, check-bed).
@@ -11,6 +11,8 @@
 
 #include "devices/acpi_pm.h"
 #include "devices/classes.h"
+#include "devices/pci.h"
+#include "tests/unit/pcidriver.h"
 
 /* ---- what all of them rely on ---- */
 
@@ -211,6 +213,113 @@ static void pvpanic_reports_a_panic_but_not_a_crash_kernel_taking_over(void **st
 	assert_int_equal(t.n_events, 1);
 	assert_int_equal(t.events[0].event, DEV_EVENT_PANIC);
 	devtest_fini(&t);
+}
+
+static void pvpanic_of_two_bytes_uses_the_first(void **state)
+{
+	struct devtest t;
+
+	(void)state;
+	devtest_init(&t, 0);
+	devtest_plug(&t, &(struct dev_slot){
+				 .cls = &pvpanic_class,
+				 .name = "pvpanic",
+				 .ranges = { { &t.mmio, 0x1040000, 2, BUS_SIZE_1, 0 } },
+			 });
+	assert_int_equal(devtest_mmio_read(&t, 0x1040000, 1), 3);
+	assert_int_equal(devtest_mmio_read(&t, 0x1040001, 1), 0);
+	devtest_mmio_write(&t, 0x1040001, 1, 1);
+	assert_int_equal(t.n_events, 0);
+	devtest_mmio_write(&t, 0x1040000, 1, 1);
+	assert_int_equal(t.n_events, 1);
+	devtest_fini(&t);
+}
+
+#define PCI_ECAM   0x40000000
+#define PCI_WINDOW 0x50000000
+#define PCI_SLOT   31
+
+struct pci_board {
+	struct devtest t;
+	struct pci_bus bus;
+	struct dev *host;
+	struct pcid pvpanic;
+};
+
+static void pci_setup(struct pci_board *b)
+{
+	struct lkvm_error err = { 0 };
+
+	devtest_init(&b->t, 0);
+	pci_bus_init(&b->bus, &b->t.mmio, &b->t.gmem, PCI_WINDOW, MIB);
+	assert_int_equal(
+		dev_create(&b->host,
+			   &(struct dev_slot){ .cls = &pci_host_class,
+					       .name = "pci",
+					       .ranges = { { &b->t.mmio, PCI_ECAM, MIB,
+							     BUS_SIZE_ANY, PCI_HOST_TAG_ECAM } },
+					       .cfg = &(struct pci_host_cfg){ &b->bus } },
+			   &b->t.env, &err),
+		0);
+	assert_int_equal(dev_create(&b->t.dev,
+				    &(struct dev_slot){
+					    .cls = &pvpanic_pci_class,
+					    .name = "pvpanic",
+					    .cfg = &(struct pvpanic_pci_cfg){ &b->bus, PCI_SLOT } },
+				    &b->t.env, &err),
+			 0);
+	b->pvpanic = (struct pcid){ &b->t.ports, &b->t.mmio, PCI_ECAM, PCI_SLOT };
+}
+
+static void pci_teardown(struct pci_board *b)
+{
+	dev_destroy(b->t.dev);
+	b->t.dev = b->host;
+	assert_null(b->bus.slots[PCI_SLOT]);
+	devtest_fini(&b->t);
+}
+
+static void pvpanic_pci_is_what_its_driver_looks_for(void **state)
+{
+	struct pci_board b;
+	u32 bar;
+
+	(void)state;
+	pci_setup(&b);
+	assert_int_equal(pcid_read(&b.pvpanic, PCID_VENDOR, 4), 0x00111b36);
+	assert_int_equal(pcid_read(&b.pvpanic, PCID_CLASS, 4) >> 8, 0x088000);
+	assert_int_equal(pcid_read(&b.pvpanic, PCID_INTERRUPT_PIN, 1), 0);
+	bar = pcid_bar(&b.pvpanic, 0);
+	assert_in_range(bar, PCI_WINDOW, PCI_WINDOW + MIB - 1);
+	assert_int_equal(devtest_mmio_read(&b.t, bar, 1), 0xff); /* not decoded yet */
+	pcid_command(&b.pvpanic, PCID_MEMORY);
+	assert_int_equal(devtest_mmio_read(&b.t, bar, 1), 3);
+	assert_int_equal(devtest_mmio_read(&b.t, bar + 4, 4), 0);
+	devtest_mmio_write(&b.t, bar + 1, 1, 1);
+	devtest_mmio_write(&b.t, bar, 1, 2);
+	assert_int_equal(b.t.n_events, 0);
+	devtest_mmio_write(&b.t, bar, 1, 1);
+	assert_int_equal(b.t.n_events, 1);
+	assert_int_equal(b.t.events[0].event, DEV_EVENT_PANIC);
+	pci_teardown(&b);
+}
+
+static void pvpanic_pci_follows_its_bar_and_configuration_is_no_register(void **state)
+{
+	struct pci_board b;
+
+	(void)state;
+	pci_setup(&b);
+	pcid_command(&b.pvpanic, PCID_MEMORY);
+	pcid_move(&b.pvpanic, 0, PCI_WINDOW + 0x80000);
+	assert_int_equal(devtest_mmio_read(&b.t, PCI_WINDOW + 0x80000, 1), 3);
+	for (u32 off = 0; off < 256; off++)
+		pcid_write(&b.pvpanic, off, 1, 1);
+	assert_int_equal(b.t.n_events, 0);
+	pcid_command(&b.pvpanic, 0);
+	devtest_mmio_write(&b.t, PCI_WINDOW + 0x80000, 1, 1);
+	assert_int_equal(b.t.n_events, 0);
+	pci_teardown(&b);
 }
 
 /* ---- acpi_pm ---- */
@@ -813,6 +922,22 @@ static void rtc_ram_holds_what_is_written_but_for_registers_that_cannot(void **s
 	devtest_fini(&t);
 }
 
+static void rtc_is_the_same_on_a_bus_of_memory(void **state)
+{
+	struct devtest t;
+
+	(void)state;
+	devtest_init(&t, LEAP_DAY);
+	devtest_plug(&t, &(struct dev_slot){
+				 .cls = &mc146818_class,
+				 .name = "rtc",
+				 .ranges = { { &t.mmio, 0x1010000, 2, BUS_SIZE_1, 0 } },
+			 });
+	devtest_mmio_write(&t, 0x1010000, 1, HOUR);
+	assert_int_equal(devtest_mmio_read(&t, 0x1010001, 1), 0x23);
+	devtest_fini(&t);
+}
+
 static void rtc_switches_its_timer_off_when_destroyed(void **state)
 {
 	struct devtest t;
@@ -838,6 +963,9 @@ int main(void)
 		cmocka_unit_test(i8042_is_never_busy_and_never_has_data),
 		cmocka_unit_test(debug_exit_verdict_is_the_value_as_written),
 		cmocka_unit_test(pvpanic_reports_a_panic_but_not_a_crash_kernel_taking_over),
+		cmocka_unit_test(pvpanic_of_two_bytes_uses_the_first),
+		cmocka_unit_test(pvpanic_pci_is_what_its_driver_looks_for),
+		cmocka_unit_test(pvpanic_pci_follows_its_bar_and_configuration_is_no_register),
 		cmocka_unit_test(acpi_pm_powers_off_on_s5_with_slp_en_only),
 		cmocka_unit_test(acpi_pm_control_takes_halves_and_neighbours),
 		cmocka_unit_test(acpi_pm_control_is_always_in_acpi_mode),
@@ -862,6 +990,7 @@ int main(void)
 		cmocka_unit_test(rtc_periodic_interrupt_at_every_rate),
 		cmocka_unit_test(rtc_periodic_interrupt_stops_with_the_divider),
 		cmocka_unit_test(rtc_ram_holds_what_is_written_but_for_registers_that_cannot),
+		cmocka_unit_test(rtc_is_the_same_on_a_bus_of_memory),
 		cmocka_unit_test(rtc_switches_its_timer_off_when_destroyed),
 	};
 

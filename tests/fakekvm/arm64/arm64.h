@@ -18,8 +18,8 @@
 /* Bytes from each frame's start on that fakekvm keeps registers of. */
 #define ARM64_DIST_REGS	 0x8000
 #define ARM64_REDIST_RD	 0x0080
-#define ARM64_REDIST_SGI 0x0f00
-#define ARM64_N_ICC	 24
+#define ARM64_REDIST_SGI 0x0f40
+#define ARM64_N_ICC	 25
 #define ARM64_N_GICC	 64
 
 enum arm64_partition { ARM64_NO_PARTITION, ARM64_PARTITION_IOCTL, ARM64_PARTITION_ATTR };
@@ -89,7 +89,7 @@ struct arm64_vcpu {
 	u64 vls[KVM_ARM64_SVE_VLS_WORDS];
 	u8 z[32][256], p[17][32]; /* the last one is FFR */
 	u64 counter_offset;	  /* of this vCPU's counters, where the VM has none */
-	u8 events[64];
+	struct kvm_vcpu_events events;
 
 	int pmu_irq; /* 0: not set */
 	bool pmu_ready;
@@ -147,7 +147,7 @@ int arm64_get_one_reg(struct fake_call *c);
 int arm64_set_one_reg(struct fake_call *c);
 int arm64_get_reg_list(struct fake_call *c);
 void arm64_reset_regs(struct fakekvm *fk, struct fake_vcpu *vcpu);
-u64 arm64_mpidr(unsigned int vcpu_id);
+u64 arm64_vcpu_mpidr(const struct fake_vcpu *vcpu); /* as it is now */
 
 /* vgic.c */
 void arm64_vgic_new_vm(struct fake_vm *vm);

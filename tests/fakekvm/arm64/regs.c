@@ -300,6 +300,14 @@ static int set_sysreg(struct fake_vcpu *vcpu, u64 id, const void *val)
 	return 0;
 }
 
+u64 arm64_vcpu_mpidr(const struct fake_vcpu *vcpu)
+{
+	unsigned int slot = 0;
+
+	find_sysreg(vcpu->vm, MPIDR_EL1, &slot);
+	return arm64_vcpu(vcpu)->sys[slot];
+}
+
 /* ---- Core registers (4.68: the number is the offset in struct kvm_regs, in words) ---- */
 
 /* Size of the register that begins at that word; 0: none does. */
@@ -627,7 +635,7 @@ int arm64_get_reg_list(struct fake_call *c)
 /* ---- Reset ---- */
 
 /* sys_regs.c of the kernel: four bits of the id, then eight at a time. */
-u64 arm64_mpidr(unsigned int vcpu_id)
+static u64 mpidr_of(unsigned int vcpu_id)
 {
 	return BIT(31) | (vcpu_id & 0xf) | (u64)(vcpu_id >> 4 & 0xff) << 8 |
 	       (u64)(vcpu_id >> 12 & 0xff) << 16;
@@ -646,7 +654,7 @@ void arm64_reset_regs(struct fakekvm *fk, struct fake_vcpu *vcpu)
 		for (unsigned int n = 0; n < count_of(&sysregs[i]); n++, slot++) {
 			v->sys[slot] = sysregs[i].reset;
 			if (nth_id(&sysregs[i], n) == MPIDR_EL1)
-				v->sys[slot] = arm64_mpidr(vcpu->id);
+				v->sys[slot] = mpidr_of(vcpu->id);
 			if (nth_id(&sysregs[i], n) == HCR_EL2 && !e2h0)
 				v->sys[slot] = HCR_E2H;
 		}

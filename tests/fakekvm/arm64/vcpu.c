@@ -132,6 +132,36 @@ static int set_mp_state(struct fake_call *c)
 	return 0;
 }
 
+static int get_vcpu_events(struct fake_call *c)
+{
+	struct kvm_vcpu_events *out = fake_user(c);
+
+	if (!out)
+		return -EFAULT;
+	*out = arm64_vcpu(c->vcpu)->events;
+	return 0;
+}
+
+/* 4.32: EINVAL for what is reserved, for a syndrome longer than the CPU's; an abort is injected at
+ * once and never seen again. */
+static int set_vcpu_events(struct fake_call *c)
+{
+	static const struct kvm_vcpu_events zero;
+	const struct kvm_vcpu_events *in = fake_user(c);
+	struct kvm_vcpu_events *mine = &arm64_vcpu(c->vcpu)->events;
+
+	if (!in)
+		return -EFAULT;
+	fake_note(c, " serror %u", in->exception.serror_pending);
+	if (memcmp(in->reserved, zero.reserved, sizeof(zero.reserved)) ||
+	    memcmp(in->exception.pad, zero.exception.pad, sizeof(zero.exception.pad)) ||
+	    (in->exception.serror_has_esr && in->exception.serror_esr >> 25))
+		return -EINVAL;
+	*mine = *in;
+	mine->exception.ext_dabt_pending = 0;
+	return 0;
+}
+
 /* PSCI SYSTEM_OFF and SYSTEM_RESET: no vCPU runs on until user space says so (chapter 5). */
 void arm64_power_off_all(struct fake_call *c)
 {
@@ -287,6 +317,8 @@ const struct fake_request arm64_vcpu_requests[] = {
 	FAKE_REQUEST(KVM_ARM_VCPU_FINALIZE, vcpu_finalize),
 	FAKE_REQUEST_CAP(KVM_GET_MP_STATE, get_mp_state, KVM_CAP_MP_STATE),
 	FAKE_REQUEST_CAP(KVM_SET_MP_STATE, set_mp_state, KVM_CAP_MP_STATE),
+	FAKE_REQUEST_CAP(KVM_GET_VCPU_EVENTS, get_vcpu_events, KVM_CAP_VCPU_EVENTS),
+	FAKE_REQUEST_CAP(KVM_SET_VCPU_EVENTS, set_vcpu_events, KVM_CAP_VCPU_EVENTS),
 	FAKE_REQUEST(KVM_GET_ONE_REG, arm64_get_one_reg),
 	FAKE_REQUEST(KVM_SET_ONE_REG, arm64_set_one_reg),
 	FAKE_REQUEST(KVM_GET_REG_LIST, arm64_get_reg_list),

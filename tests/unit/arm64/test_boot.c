@@ -584,6 +584,12 @@ static void initrds_that_do_not_fit_are_refused(void **state)
 	assert_refused(bed, 4 * MIB,
 		       "initrd i.cpio of 9007199254740992 KiB does not fit: with --mem of 4 MiB "
 		       "there is room for 0 KiB behind the kernel");
+	/* nor beside a flat binary, for which room is left where there is some */
+	memset(bed->file, 0x11, 64);
+	assert_refused(bed, 8 * MIB,
+		       "initrd i.cpio of 9007199254740992 KiB does not fit: with --mem of 8 MiB "
+		       "there is room for 4096 KiB behind the kernel");
+	mk_arm64_image(bed->file);
 	/* beyond what the kernel can reach, whatever memory there is */
 	set_initrd(bed, 32 * GIB);
 	assert_refused(bed, 64 * GIB,
@@ -747,20 +753,13 @@ static unsigned int count_fds(void)
 	return n;
 }
 
-/*
- * What can be said without the call that failed (elf_is_elf(), for one, asks quietly) is said; no
- * failure is taken for a boot.
- */
-static void every_call_fails_once(void **state)
+static void every_call_of_a_boot_fails_once(struct bed *bed)
 {
 	static const unsigned int kinds[] = { FAULTS_MEMORY, FAULTS_READ, FAULTS_WRITE,
 					      FAULTS_ELF };
-	static u8 inner[FILE_MAX];
-	struct bed *bed = *state;
 	const struct boot_files files = { &bed->kernel, &bed->initrd, &bed->firmware };
 	unsigned int n_calls = 0, n_fds;
 
-	bed->len = mk_gzip(bed->file, inner, mk_arm64_vmlinux(inner));
 	set_initrd(bed, 5000);
 	assert_boots(bed, 8 * MIB);
 	n_fds = count_fds();
@@ -785,7 +784,18 @@ static void every_call_fails_once(void **state)
 		}
 	}
 	print_message("# %u calls, each failed once\n", n_calls);
-	assert_true(n_calls > 10);
+	assert_true(n_calls > 5);
+}
+
+/* No failure is taken for a boot. */
+static void every_call_fails_once(void **state)
+{
+	static u8 inner[FILE_MAX];
+	struct bed *bed = *state;
+
+	every_call_of_a_boot_fails_once(bed);
+	bed->len = mk_gzip(bed->file, inner, mk_arm64_vmlinux(inner));
+	every_call_of_a_boot_fails_once(bed);
 }
 
 int main(void)
