@@ -7,6 +7,7 @@
 
 #include <lkvm.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -48,6 +49,38 @@ int cli_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 
 int cli_fail_error(const struct lkvm_error *err);
 int cli_error_status(const struct lkvm_error *err);
 
+/* ---- options of `lkvm run` ---------------------------------------------------------- */
+
+/* Where the help puts an option. */
+enum opt_group { GROUP_MACHINE, GROUP_CPU, GROUP_DEVICES, GROUP_END, GROUP_TALK, GROUP_NONE };
+
+struct opt {
+	char letter; /* 0: none */
+	const char *name;
+	const char *arg;  /* what it takes, for the help; NULL: nothing */
+	bool optional;	  /* the argument may be left out, and comes only as --name=ARG */
+	const char *only; /* the guest architecture that has it; NULL: all do */
+	enum opt_group group;
+
+	/* @val is NULL for options without argument. 0, or CLI_BAD_INPUT after a message. */
+	int (*set)(struct run_opts *o, const struct opt *opt, const char *val);
+	size_t at, size; /* the field of struct lkvm_config that @set sets, if it is one of many */
+
+	const char *help;      /* or, with @set NULL, why the option is refused */
+	const char *elsewhere; /* why others than @only refuse it; NULL: they do not have it */
+};
+
+/* "--name VALUE: must be ALLOWED" */
+int opt_bad(const struct opt *opt, const char *val, const char *allowed);
+
+/* What only arm64 guests have (cli_arm64.c). */
+int opt_pmu(struct run_opts *o, const struct opt *opt, const char *val);
+int opt_pmu_partition(struct run_opts *o, const struct opt *opt, const char *val);
+int opt_counter_offset(struct run_opts *o, const struct opt *opt, const char *val);
+int opt_sve_max_vl(struct run_opts *o, const struct opt *opt, const char *val);
+int opt_firmware_address(struct run_opts *o, const struct opt *opt, const char *val);
+int opt_debug_exit_gpa(struct run_opts *o, const struct opt *opt, const char *val);
+
 /* cli_opts.c: the options of `lkvm run`. 0, or an exit status after printing what is wrong. */
 int run_opts_parse(struct run_opts *opts, int argc, char **argv);
 void run_opts_help(void);
@@ -58,6 +91,48 @@ int cli_network(struct lkvm_config *cfg, const char *val);
 int cli_port(struct run_opts *opts, const char *val);
 /* Open what ports name and put it into the config; false with a message. */
 bool ports_open(struct run_opts *opts, struct lkvm_error *err);
+
+/* ---- cli_words.c: values that are words with commas between them -------------------- */
+
+/*
+ * What it is about, then KEY=VALUE or KEY. Two commas stand for one that belongs to a word. Each
+ * kind of value has a table of its keys.
+ */
+struct cli_key {
+	const char *name;
+	bool bare; /* takes no value */
+	bool many; /* may be given more than once */
+	/* Into what @at points at. NULL, or what is allowed; @val is NULL for bare ones. */
+	const char *(*set)(void *at, const char *val);
+};
+
+/*
+ * Take the next word off *@p, doubled commas undone. False: it does not fit into @size bytes.
+ * *@p is NULL after the last.
+ */
+bool cli_next_word(const char **p, char *word, size_t size);
+
+/*
+ * All words of @all, the value of --@option, from @p on (NULL: none are left) into @at. 0, or
+ * CLI_BAD_INPUT after a message.
+ */
+int cli_set_keys(const char *option, const char *all, const char *p, const struct cli_key *keys,
+		 size_t n, void *at);
+
+/* False: empty or too long. */
+bool cli_copy(char *dst, size_t size, const char *val);
+
+/* A whole number, decimal or 0x.., then *@end. False: none, or too large. */
+bool cli_number(const char *s, unsigned long long *value, char **end);
+
+/* The same from @min to @max, and nothing behind it. */
+bool cli_number_in(const char *s, unsigned long long min, unsigned long long max,
+		   unsigned long long *value);
+
+/* on and off, or 1 and 0 as kvmtool has it. */
+bool cli_on_off(const char *val, bool *on);
+
+/* ---- report, terminal, commands ------------------------------------------------------- */
 
 /* cli_report.c */
 int report_open(struct cli_report *report, const char *arg);

@@ -3,8 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "vmm/cli_opts.h"
-#include "vmm/cli_words.h"
+#include "vmm/cli.h"
 
 /* ---- --pmu -------------------------------------------------------------------------- */
 

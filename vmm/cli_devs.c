@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "vmm/cli.h"
-#include "vmm/cli_words.h"
 
 /* Decimal only, as ports and queues are written. */
 static bool number(const char *s, unsigned long min, unsigned long max, unsigned long *value)

@@ -4,14 +4,13 @@
  * Spelling is kvmtool's where it has the option. Parsing fills a struct and has no
  * other effect; what the fields mean together is judged by lkvm_config_validate().
  */
-#include "vmm/cli_opts.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/cli_words.h"
+#include "vmm/cli.h"
 
 int opt_bad(const struct opt *opt, const char *val, const char *allowed)
 {

@@ -1,4 +1,4 @@
-#include "vmm/cli_words.h"
+/* cli_words.c - options with values made of words: KEY=VALUE, KEY, and commas between them. */
 
 #include <errno.h>
 #include <stdio.h>

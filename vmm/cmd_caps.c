@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "vmm/cli.h"
-#include "vmm/cli_words.h"
 
 struct caps_opts {
 	bool json, help;

@@ -73,8 +73,8 @@ struct kvm_cpuid2;
 void fakekvm_set_cpuid(struct fakekvm *fk, const struct kvm_cpuid2 *cpuid);
 
 /*
- * arm64: how many event counters the CPUs have (6 unless set), how many of them a partition
- * may have (4), and the types of their PMUs: 8 alone, unless more are added.
+ * arm64: how many event counters the CPUs have (6 unless set), how many of them a partition may
+ * have (4), and the types of the PMUs there are: 8, 9 and 10, and those that are added.
  */
 void fakekvm_set_pmu_counters(struct fakekvm *fk, unsigned int n, unsigned int n_partition);
 void fakekvm_add_pmu(struct fakekvm *fk, int type);

@@ -31,7 +31,7 @@ done <<-END
 	4 0xdeadbeef 111 3735928559
 END
 
-guest verdict --debug-exit=$moved -p "$place=$moved value=3"
+guest verdict --debug-exit="$moved" -p "$place=$moved value=3"
 is "debug-exit is where it was asked for" 3
 vm -k "$GUESTS/verdict.elf" --timeout 1 -p "value=3"
 is "there is no debug-exit unless asked for" 124 'report:"unclaimed_accesses": 1,'

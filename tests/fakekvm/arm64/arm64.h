@@ -11,7 +11,7 @@
 #define ARM64_N_FW	  8
 #define ARM64_MAX_REGIONS 8
 #define ARM64_N_TIMERS	  4
-#define ARM64_N_PMUS	  4
+#define ARM64_N_PMUS	  8
 #define ARM64_UNDEF	  UINT64_MAX /* an address that nobody set */
 #define ARM64_PRIVATE	  32	     /* SGIs and PPIs: INTIDs below SPIs */
 

@@ -93,8 +93,8 @@ void arm64_init(struct fakekvm *fk)
 	*arm64_knobs(fk) = (struct arm64_knobs){
 		.n_counters = 6,
 		.n_partition = 4,
-		.pmus = { 8 },
-		.n_pmus = 1,
+		.pmus = { 8, 9, 10 },
+		.n_pmus = 3,
 		.sve_lengths = 0xf,
 	};
 }

@@ -60,21 +60,19 @@ for kind in gicv2 gicv2m gicv3 gicv3-its; do
 done
 
 guest counter
-plain=$(field virtual)
 is "there are counters" 0 'out:counter: virtual' 'out: frequency'
 if have counter-offset; then
-	# more than this host can have been up
+	# More than this host can have been up. The physical counter moves too, but QEMU does not
+	# emulate that for a machine without EL3, such as the bed.
 	guest counter --counter-offset 0x4000000000000000
 	is "--counter-offset moves the virtual counter" 0
-	status=$(awk -v off="$(field virtual)" -v hz="$(field frequency)" 'BEGIN {
-		# the counter is that much less, modulo 2^64: 3/4 of the range, but for its time
-		at = off - 13835058055282163712
-		print at >= -65536 && at < hz * 86400 * 365 }')
-	is "... by as much" 1
-	status=$(awk -v off="$(field physical)" 'BEGIN { print off >= 13835058055282163712 - 65536 }')
-	is "... and the physical one" 1
+	# 2^64 less the offset, and how long this host has been up, as far as awk can tell
+	why=$(awk -v at="$(field virtual)" -v hz="$(field frequency)" 'BEGIN {
+		up = at - 13835058055282163712
+		if (at == "" || up < -65536 || up > hz * 86400 * 3650)
+			print "it is at " at "; " }')
+	verdict "... by as much" "$why"
 fi
-[ -n "$plain" ] || verdict "the counter counts" "no number"
 
 if have pmu; then
 	guest pmu
