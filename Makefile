@@ -140,7 +140,7 @@ COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 $(B)/lkvm.pc: docs/lkvm.pc.in include/lkvm.h FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(VERSION)|' $< > $@
+		-e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(ARCH_LIBS:-l%= lib%)|' $< > $@
 
 .PHONY: install
 install: all $(B)/lkvm.pc

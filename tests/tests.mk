@@ -18,7 +18,10 @@ TEST_CFLAGS := -Itests -Itests/unit/$(ARCH) -Wno-missing-prototypes
 
 $(B)/tests/%.o: EXTRA_CFLAGS = $(TEST_CFLAGS)
 
-$(UNIT_BINS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(FAKE_OBJS) $(FAULT_OBJS) $(LIB_OBJS)
+# Programs that are linked like those, but are for a real /dev/kvm.
+T3_BINS := $(patsubst %.c,$(B)/%,$(wildcard tests/t3/$(ARCH)/test_*.c))
+
+$(UNIT_BINS) $(T3_BINS): $(B)/%: $(B)/%.o $(FAKE_OBJS) $(FAULT_OBJS) $(LIB_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(FAULT_WRAP) -o $@ $^ $(LIB_LIBS) -lcmocka
 
@@ -35,7 +38,7 @@ $(TB)/lkvm-fake: $(CLI_OBJS) $(filter-out %/kvm_linux.o,$(LIB_OBJS)) $(FAKE_OBJS
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(CLI_LIBS)
 
--include $(EMBED_BINS:=.d) $(UNIT_BINS:=.d) $(FAKE_OBJS:.o=.d) $(FAULT_OBJS:.o=.d)
+-include $(EMBED_BINS:=.d) $(UNIT_BINS:=.d) $(T3_BINS:=.d) $(FAKE_OBJS:.o=.d) $(FAULT_OBJS:.o=.d)
 
 # ---- guests of our own -------------------------------------------------------------------
 
@@ -48,7 +51,7 @@ CLI_SCRIPTS := $(wildcard tests/cli/*.sh tests/cli/$(ARCH)/*.sh)
 # What looks at the tree is run once, what looks at programs for each architecture.
 ONCE_SCRIPTS := $(if $(filter $(HOST_ARCH),$(ARCH)),$(filter-out %/exports.sh %/library.sh,$(wildcard tests/layout/*.sh)) tests/abi/run.sh)
 FAST_SCRIPTS := tests/layout/exports.sh tests/layout/library.sh $(CLI_SCRIPTS) $(ONCE_SCRIPTS)
-KVM_SCRIPTS := $(wildcard tests/t3/*.sh tests/t3/$(ARCH)/*.sh) $(filter %/test_api,$(EMBED_BINS))
+KVM_SCRIPTS := $(wildcard tests/t3/*.sh tests/t3/$(ARCH)/*.sh) $(filter %/test_api,$(EMBED_BINS)) $(T3_BINS)
 BED_SCRIPTS := $(wildcard tests/t4/*.sh tests/t4/$(ARCH)/*.sh)
 
 # What the scripts find their programs by.
@@ -59,7 +62,7 @@ export CC
 SUITE = PROVE="$(PROVE)" tests/suite
 
 .PHONY: test-programs check check-fast check-unit check-kvm check-bed check-san demo
-test-programs: all $(UNIT_BINS) $(EMBED_BINS) $(TB)/lkvm-fake $(GUEST_BINS)
+test-programs: all $(UNIT_BINS) $(EMBED_BINS) $(T3_BINS) $(TB)/lkvm-fake $(GUEST_BINS)
 
 check-unit: test-programs
 	$(Q)$(SUITE) 'T0-T2, $(ARCH)$(if $(SAN), ($(SAN)))' $(UNIT_BINS) $(if $(SAN),$(CLI_SCRIPTS),$(FAST_SCRIPTS))
@@ -79,7 +82,7 @@ CROSS_arm64 := aarch64-linux-gnu-
 check-bed demo:
 	$(Q)$(MAKE) --no-print-directory CROSS_COMPILE=$(CROSS_$(ARCH)) $@
 else
-check-bed: all $(TB)/unit/$(ARCH)/test_fakekvm $(EMBED_BINS) $(GUEST_BINS)
+check-bed: all $(TB)/unit/$(ARCH)/test_fakekvm $(EMBED_BINS) $(T3_BINS) $(GUEST_BINS)
 	$(Q)$(SUITE) 'T4 (stock kernels in the bed), $(ARCH)' $(BED_SCRIPTS)
 
 demo:

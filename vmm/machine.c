@@ -180,11 +180,11 @@ static int assemble(struct machine *m, struct lkvm_error *err)
 	ret = arch_init_vm(m, err);
 	if (ret)
 		return ret;
-	if (m->msi.table)
-		m->irq_chip.bind = bind_msi;
 	ret = create_vcpus(m, err);
 	if (ret)
 		return ret;
+	if (m->msi.table)
+		m->irq_chip.bind = bind_msi;
 	ret = arch_add_devices(m, err);
 	if (ret)
 		return ret;

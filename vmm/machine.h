@@ -62,7 +62,7 @@ struct machine {
 	struct bus mmio;
 	struct irq_chip irq_chip;
 	struct ratelimit irq_limit;
-	struct msi_router msi; /* arch_init_vm() fills it in, where there are messages */
+	struct msi_router msi; /* filled in before devices are made, where there are messages */
 
 	struct dev_env dev_env;
 	struct dev_gate gate;

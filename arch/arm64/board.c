@@ -104,8 +104,8 @@ static const struct board_line {
 	bool (*fit)(struct fitting *f, struct machine *m);
 } board[BOARD_N] = {
 	/* clang-format off */
-	[BOARD_SERIAL] = { &uart16550_class, "serial0", ARM64_UART_BASE, ARM64_UART_LEN, BUS_SIZE_1, 0,
-		ARM64_SPI_UART, fit_serial },
+	[BOARD_SERIAL] = { &uart16550_class, "serial0", ARM64_UART_BASE, ARM64_UART_LEN, BUS_SIZE_1,
+		0, ARM64_SPI_UART, fit_serial },
 	[BOARD_RTC] = { &mc146818_class, "rtc", ARM64_RTC_BASE, ARM64_RTC_LEN, BUS_SIZE_1, 0,
 		ARM64_SPI_RTC, NULL },
 	[BOARD_PL031] = { &pl031_class, "pl031", ARM64_PL031_BASE, PL031_LEN, BUS_SIZE_4, 0,

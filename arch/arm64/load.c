@@ -12,6 +12,7 @@
 #include "arch/arm64/machine.h"
 #include "vmm/arch.h"
 #include "vmm/load.h"
+#include "vmm/topology.h"
 
 static int add_seeds(struct fdt_desc *desc, struct lkvm_error *err)
 {
@@ -25,6 +26,21 @@ static int add_seeds(struct fdt_desc *desc, struct lkvm_error *err)
 		return err_host(err, errno, "getrandom");
 	memcpy(desc->rng_seed, seeds.rng, sizeof(seeds.rng));
 	desc->kaslr_seed = seeds.kaslr;
+	return 0;
+}
+
+/* Nothing is said of it unless the user did. */
+static int add_topology(struct fdt_desc *desc, const struct lkvm_config *cfg,
+			struct lkvm_error *err)
+{
+	struct topology topo;
+	int ret = topology_init(&topo, cfg, err);
+
+	if (ret || (!cfg->sockets && !cfg->cores && !cfg->threads))
+		return ret;
+	desc->sockets = topo.sockets;
+	desc->cores = topo.cores;
+	desc->threads = topo.threads;
 	return 0;
 }
 
@@ -45,9 +61,6 @@ static int load_fdt(struct machine *m, const struct boot_entry *entry, struct lk
 		.initrd_size = entry->initrd_size,
 		.mpidr = m->arch->mpidr,
 		.n_vcpus = m->n_vcpus,
-		.sockets = cfg->sockets,
-		.cores = cfg->cores,
-		.threads = cfg->threads,
 		.nested = cfg->arm64.nested,
 		.pmu = cfg->arm64.pmu || cfg->arm64.pmu_partition,
 		.irqchip = m->arch->gic.kind,
@@ -58,8 +71,10 @@ static int load_fdt(struct machine *m, const struct boot_entry *entry, struct lk
 	};
 	size_t used = 0;
 	u8 *fdt;
-	int ret = add_seeds(&desc, err);
+	int ret = add_topology(&desc, cfg, err);
 
+	if (!ret)
+		ret = add_seeds(&desc, err);
 	if (ret)
 		return ret;
 	fdt = calloc(1, ARM64_FDT_MAX);

@@ -224,6 +224,21 @@ static int partition_by_ioctl(struct machine *m, const struct vcpu *vcpu, struct
 	return ret < 0 ? ret : 0;
 }
 
+/* The number was set before the ioctl, when KVM could not yet know how many there are to give. */
+static int check_part(struct machine *m, const struct vcpu *vcpu, struct lkvm_error *err)
+{
+	unsigned int n = m->cfg->arm64.pmu_partition;
+	u64 pmcr = 0;
+	int ret = kvm_get_reg(&m->kvm, vcpu->fd, PMCR_EL0, &pmcr);
+
+	if (ret)
+		return err_host(err, -ret, "reading PMCR_EL0 of vCPU %u", vcpu->index);
+	if (PMCR_N(pmcr) < n)
+		return err_input(err, "--pmu-partition %u: there are %u event counters", n,
+				 PMCR_N(pmcr));
+	return 0;
+}
+
 /* ---- all of it ------------------------------------------------------------------------- */
 
 static int init_vcpu(struct machine *m, const struct vcpu *vcpu, enum partition abi,
@@ -243,7 +258,7 @@ static int init_vcpu(struct machine *m, const struct vcpu *vcpu, enum partition 
 				   err);
 	if (!ret && abi == PARTITION_IOCTL)
 		ret = partition_by_ioctl(m, vcpu, err);
-	return ret;
+	return ret || abi == PARTITION_NONE ? ret : check_part(m, vcpu, err);
 }
 
 int arm64_pmu_init(struct machine *m, struct lkvm_error *err)

@@ -5,6 +5,7 @@
 #include "arch/arm64/layout.h"
 #include "arch/arm64/machine.h"
 #include "vmm/arch.h"
+#include "vmm/topology.h"
 
 const char arch_name[] = "arm64";
 
@@ -30,24 +31,14 @@ static int check_irqchip(const struct lkvm_config *cfg, struct lkvm_error *err)
 	return 0;
 }
 
-static int check_topology(const struct lkvm_config *cfg, struct lkvm_error *err)
-{
-	u64 n = (u64)max_u64(cfg->sockets, 1) * max_u64(cfg->cores, 1) * max_u64(cfg->threads, 1);
-
-	if (!cfg->sockets && !cfg->cores && !cfg->threads)
-		return 0;
-	return n == cfg->n_vcpus ? 0
-				 : err_input(err, "--cpus %u: sockets, cores and threads make %llu",
-					     cfg->n_vcpus, (unsigned long long)n);
-}
-
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
 	const struct lkvm_arm64 *a = &cfg->arm64;
+	struct topology topo;
 	int ret = check_irqchip(cfg, err);
 
 	if (!ret)
-		ret = check_topology(cfg, err);
+		ret = topology_init(&topo, cfg, err);
 	if (!ret)
 		ret = arm64_pmu_check_config(cfg, err);
 	if (ret)

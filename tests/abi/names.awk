@@ -65,14 +65,14 @@ function statement(s)
 			fail(s)
 		return
 	}
-	if (!sub(/^(struct )?[a-z_][a-z0-9_]* /, "", s))
+	if (!sub(/^(struct |unsigned )?[a-z_][a-z0-9_]* /, "", s))
 		fail(s)
 	members(s)
 }
 
 /^# [0-9]+ "/ { ours = index($3, "linux-uapi/") > 0; next }
 !ours { next }
-/^#define (KVM|VHOST)_/ {
+/^#define (KVM|VHOST|VGIC)_/ {
 	if ($2 !~ /\(/ && NF > 2)
 		print "C", $2
 	next

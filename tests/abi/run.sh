@@ -6,6 +6,10 @@
 # A name the other side does not have is skipped only if since.txt says that kernel headers of
 # that version need not have it.
 #
+# Headers for another architecture than this machine's are read by this machine's compiler: what
+# is compared are constants and layouts that all 64-bit little-endian compilers agree on.
+# unmerged.h has what no kernel's headers have: it is only compiled.
+#
 # Does not prove: that our headers have all that lkvm needs, that members mean what lkvm thinks
 # they mean, or that a running kernel behaves as its headers say.
 #
@@ -132,7 +136,9 @@ compare()
 	fi
 	"$tmp/ours" >"$tmp/ours.txt"
 	"$tmp/theirs" >"$tmp/theirs.txt"
-	awk -v what="$what" -v version="$version" -v n="$n" -f tests/abi/compare.awk \
+	arch=$(echo "$triplet" | sed -e 's/^aarch64-.*/arm64/' -e 's/^x86_64-.*/x86/')
+	awk -v what="$what, $ours" -v arch="$arch" -v version="$version" -v n="$n" \
+		-f tests/abi/compare.awk \
 		tests/abi/since.txt "$tmp/theirs.txt" "$tmp/ours.txt" >"$tmp/tap" ||
 		bad=$((bad + 1))
 	cat "$tmp/tap"
@@ -164,7 +170,38 @@ fetch()
 all()
 {
 	compare x86.h "$1" "$2" x86_64-linux-gnu linux/kvm.h asm/kvm.h linux/kvm_para.h
+	compare arm64.h "$1" "$2" aarch64-linux-gnu linux/kvm.h asm/kvm.h
 	compare vhost.h "$1" "$2" x86_64-linux-gnu linux/vhost.h
+}
+
+# A root made of a cross compiler's kernel headers alone: that compiler's C library is no use here.
+cross_root()
+{
+	mkdir -p "$tmp/cross/$1"
+	for d in linux asm-generic; do
+		ln -s "/usr/$1/include/$d" "$tmp/cross/$d"
+	done
+	ln -s "/usr/$1/include/asm" "$tmp/cross/$1/asm"
+	echo "$tmp/cross"
+}
+
+# The headers that are installed: this machine's own, and those for cross compiling to arm64.
+installed()
+{
+	own=$(uname -m)-linux-gnu
+	compare vhost.h system /usr/include "$own" linux/vhost.h
+	case $own in
+	x86_64-*) compare x86.h system /usr/include "$own" linux/kvm.h asm/kvm.h linux/kvm_para.h ;;
+	aarch64-*) compare arm64.h system /usr/include "$own" linux/kvm.h asm/kvm.h ;;
+	esac
+	cross=aarch64-linux-gnu
+	if [ "$own" = $cross ]; then
+		return
+	elif [ -e /usr/$cross/include/asm/kvm.h ]; then
+		compare arm64.h cross "$(cross_root $cross)" $cross linux/kvm.h asm/kvm.h
+	else
+		ok "cross: arm64.h # SKIP linux-libc-dev-arm64-cross is not installed"
+	fi
 }
 
 # how the compiler is told to report each error, at the line that caused it
@@ -178,7 +215,7 @@ for h in include/linux-uapi/*.h; do
 	alone "$clang" "$h"
 done
 
-all system /usr/include
+installed
 for root in ${ABI_INCLUDE:-}; do
 	all "$root" "$root"
 done

@@ -28,7 +28,7 @@ static u64 now(void)
 
 static u64 measure(const char *kernel, unsigned int n_vcpus)
 {
-	struct fakekvm *fk = fakekvm_new(&fakekvm_x86_amd);
+	struct fakekvm *fk = fakekvm_new(fakekvm_hosts[0]);
 	static struct lkvm_config cfg;
 	struct lkvm_error err = { 0 };
 	struct lkvm_vm *vm;

@@ -15,6 +15,7 @@ for o in -c --cpus; do accepted $o 2; done
 for o in -m --mem; do accepted $o 64; done
 accepted -c3 -m64M --cpus=2 --mem=80M
 accepted --nodefaults
+accepted --nodefaults --network mode=none --loglevel=warning # a runner of test kernels
 accepted -m 064 -c 08
 accepted -m 0x40
 accepted --console serial

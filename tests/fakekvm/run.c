@@ -288,12 +288,12 @@ static int do_exit(struct fake_call *c, const struct fake_step *s)
 	return EXITED;
 }
 
-/* 4.24: without an interrupt controller in the kernel, HLT is user space's (KVM_EXIT_HLT). */
+/* 4.24: without an interrupt controller in the kernel, x86's HLT is user space's (KVM_EXIT_HLT). */
 static int do_hlt(struct fake_call *c, int *ret)
 {
 	struct fake_vcpu *vcpu = c->vcpu;
 
-	if (!c->fk->host->arch->has_irqchip(c->vm)) {
+	if (!c->fk->host->arch->has_irqchip(c->vm) && c->fk->host->arch->ports) {
 		vcpu->run->exit_reason = KVM_EXIT_HLT;
 		fake_note(c, " hlt");
 		return EXITED;

@@ -132,7 +132,7 @@ void *fakekvm_gpa(struct fakekvm *fk, u64 gpa, u64 len)
 	return host;
 }
 
-/* ---- Interrupt lines (4.25), MSIs (4.71), routing (4.52) ---- */
+/* ---- Interrupt lines (4.25), MSIs (4.70), routing (4.52) ---- */
 
 void fake_set_gsi(struct fake_vm *vm, u32 gsi, bool level)
 {
@@ -168,7 +168,7 @@ static int irq_line_status(struct fake_call *c)
 	return ret;
 }
 
-/* 4.71: only with an irqchip; EINVAL without: observed. */
+/* 4.70: only with an irqchip; EINVAL without: observed. */
 static int signal_msi(struct fake_call *c)
 {
 	const struct kvm_msi *m = fake_user(c);

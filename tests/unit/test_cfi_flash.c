@@ -387,6 +387,22 @@ static void words_of_a_buffer_may_come_in_any_order(void **state)
 	assert_word(b, 0x2c, 4);
 }
 
+static void a_word_that_comes_twice_makes_the_buffer_end_early(void **state)
+{
+	struct bench *b = *state;
+
+	cmd(b, 0, 0xe8);
+	cmd(b, 0, 1);
+	wr(b, SIZE - 4, 0);
+	wr(b, SIZE - 4, 0); /* the second word would be behind the end of all */
+	cmd(b, 0, 0xd0);
+	assert_int_equal(wait_ready(b), READY);
+	back_to_array(b);
+	assert_word(b, SIZE - 4, 0);
+	assert_rest(b, SIZE - 4, 4);
+	assert_int_equal(lseek(b->disk.fd, 0, SEEK_END), SIZE);
+}
+
 static void words_outside_the_buffer_are_a_sequence_error(void **state)
 {
 	static const struct {
@@ -403,7 +419,7 @@ static void words_outside_the_buffer_are_a_sequence_error(void **state)
 		cmd(b, 0, 1);
 		wr(b, bad[i].first, 0);
 		wr(b, bad[i].then, 0);
-		assert_int_equal(wait_ready(b), READY | ERASE_ERROR | PROGRAM_ERROR);
+		assert_int_equal(rd(b, 0), READY | ERASE_ERROR | PROGRAM_ERROR);
 		cmd(b, 0, 0xd0); /* comes too late: no command */
 		back_to_array(b);
 	}
@@ -787,6 +803,7 @@ int main(void)
 		T(a_buffer_is_programmed_as_firmware_does_it),
 		T(a_buffer_of_one_word_at_the_end_of_all),
 		T(words_of_a_buffer_may_come_in_any_order),
+		T(a_word_that_comes_twice_makes_the_buffer_end_early),
 		T(words_outside_the_buffer_are_a_sequence_error),
 		T(more_words_than_the_buffer_takes_are_a_sequence_error),
 		T(what_is_not_confirmed_is_not_done),

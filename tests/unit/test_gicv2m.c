@@ -70,6 +70,28 @@ static void a_cpu_sends_each_interrupt_of_the_frame_once(void **state)
 	devtest_fini(&t);
 }
 
+/* KVM delivers what is under way when a message is unbound, and else maybe as the next one. */
+static int bind_of_what_is_unbound(void *ctx, const struct irq_msi *msi)
+{
+	struct devtest *t = ctx;
+
+	assert_false(msi->bound && t->msi[msi->index].bound);
+	return devtest_on_bind(ctx, msi);
+}
+
+static void an_interrupt_is_delivered_before_another_takes_its_place(void **state)
+{
+	struct devtest t;
+
+	(void)state;
+	setup(&t);
+	t.chip.bind = bind_of_what_is_unbound;
+	for (u32 i = 0; i < 4; i++)
+		devtest_mmio_write(&t, BASE + GICV2M_SETSPI_NS, 4, FIRST + i / 2);
+	assert_int_equal(devtest_msi_count(&t, 0), 4);
+	devtest_fini(&t);
+}
+
 static void interrupts_of_others_cannot_be_sent(void **state)
 {
 	static const u32 others[] = {
@@ -142,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_frame_says_which_interrupts_it_has),
 		cmocka_unit_test(a_cpu_sends_each_interrupt_of_the_frame_once),
+		cmocka_unit_test(an_interrupt_is_delivered_before_another_takes_its_place),
 		cmocka_unit_test(interrupts_of_others_cannot_be_sent),
 		cmocka_unit_test(all_else_of_the_frame_reads_zero_and_takes_nothing),
 		cmocka_unit_test(a_message_the_host_does_not_take_is_lost_and_the_next_is_not),

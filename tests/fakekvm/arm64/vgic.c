@@ -271,7 +271,9 @@ static int ctrl_attr(struct fake_call *c, enum arm64_verb verb, const struct kvm
 		arm64_vgic_init(c->fk, c->vm);
 		return 0;
 	}
-	return fake_any_running(c->fk, c->vm) ? -EBUSY : 0;
+	if (fake_any_running(c->fk, c->vm))
+		return -EBUSY;
+	return v->gic_ready ? 0 : -ENXIO;
 }
 
 static int gic_attr(struct fake_call *c, enum arm64_verb verb, const struct kvm_device_attr *a)

@@ -39,7 +39,8 @@ static void create_vm(struct fakekvm *fk, struct fake_vm *vm, unsigned long type
 static int check_extension(struct fakekvm *fk, struct fake_vm *vm, u32 cap, int value)
 {
 	(void)fk;
-	/* 4.47: about the VM, and it has one once it has an ITS. EINVAL on the system: arm.c. */
+	/* 4.70: about the VM, true once it has an ITS; of the system EINVAL (arm.c of the kernel).
+	 */
 	if (cap == KVM_CAP_MSI_DEVID && value)
 		return !vm ? -EINVAL : arm64_vm(vm)->its.exists;
 	/* arm-vgic.rst: a GICv2 knows 8 CPUs */
@@ -49,7 +50,7 @@ static int check_extension(struct fakekvm *fk, struct fake_vm *vm, u32 cap, int 
 	return value;
 }
 
-/* 7.24 (MTE), 7.26 and others: before vCPUs where that changes what they are. */
+/* Chapter 7, by the names of the capabilities: before vCPUs where it changes what they are. */
 static int enable_cap(struct fake_call *c, const struct kvm_enable_cap *cap)
 {
 	struct arm64_vm *v = arm64_vm(c->vm);
@@ -57,7 +58,7 @@ static int enable_cap(struct fake_call *c, const struct kvm_enable_cap *cap)
 	if (!fake_cap(c->fk, c->vm, cap->cap))
 		return -EINVAL;
 	switch (cap->cap) {
-	case KVM_CAP_ARM_NISV_TO_USER: /* 7.11 */
+	case KVM_CAP_ARM_NISV_TO_USER:
 		v->nisv_to_user = true;
 		return 0;
 	case KVM_CAP_ARM_MTE:
@@ -189,7 +190,7 @@ static int check_routing(struct fake_call *c, const struct kvm_irq_routing_entry
 	return 0;
 }
 
-/* 4.71 for an ITS: vgic-its.c and irqchip code of the kernel. */
+/* 4.70: ENODEV without an ITS, EINVAL without the device's id: vgic-irqfd.c, vgic-its.c. */
 static int signal_msi(struct fake_call *c, const struct kvm_msi *m)
 {
 	if (!arm64_vm(c->vm)->its.exists)

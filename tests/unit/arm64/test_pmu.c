@@ -335,6 +335,18 @@ static void more_than_the_pmu_has_is_said_with_how_many_it_has(void **state)
 	}
 }
 
+/* The ioctl comes last, when the number was taken already: what there is to give is read then. */
+static void fewer_than_asked_for_is_no_partition(void **state)
+{
+	struct host h;
+	struct vmtest *t = pmu_new(&fakekvm_arm64_partition_ioctl, &h);
+
+	(void)state;
+	t->cfg.arm64.pmu_partition = 5; /* of 6, of which 4 can be given away */
+	refused(t, LKVM_ERR_INPUT, "--pmu-partition 5: there are 4");
+	pmu_free(t, &h);
+}
+
 /* ---- every error of every step -------------------------------------------------------------- */
 
 /*
@@ -402,6 +414,7 @@ int main(void)
 		cmocka_unit_test(a_capability_of_that_number_is_not_believed),
 		cmocka_unit_test(a_host_that_keeps_its_counters_is_told_what_to_boot_with),
 		cmocka_unit_test(more_than_the_pmu_has_is_said_with_how_many_it_has),
+		cmocka_unit_test(fewer_than_asked_for_is_no_partition),
 		cmocka_unit_test(every_errno_of_every_step_is_a_sentence),
 	};
 
