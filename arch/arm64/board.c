@@ -178,9 +178,12 @@ int arch_add_devices(struct machine *m, struct lkvm_error *err)
 	const struct disk *flash = m->env->flash;
 	int ret = 0;
 
-	if (flash && flash->size > ARM64_FLASH_MAX)
-		return err_input(err, "--flash %.380s: size %llu; at most %llu bytes are allowed",
-				 flash->path, (unsigned long long)flash->size, ARM64_FLASH_MAX);
+	/* the chips say their size as a power of two (JEDEC JESD68) */
+	if (flash && (flash->size > ARM64_FLASH_MAX || (flash->size & (flash->size - 1))))
+		return err_input(
+			err, "--flash %.380s: size %llu; must be a power of two, %d to %llu bytes",
+			flash->path, (unsigned long long)flash->size, CFI_FLASH_BLOCK,
+			ARM64_FLASH_MAX);
 	m->arch->flash_size = flash ? flash->size : 0;
 	pci_bus_init(&m->arch->pci, &m->mmio, &m->gmem, ARM64_PCI_WINDOW_BASE,
 		     ARM64_PCI_WINDOW_LEN);

@@ -83,6 +83,12 @@ DefinitionBlock ("", "DSDT", 2, "LKVM", "LKVM", 1)
 			})
 			OperationRegion (PORT, SystemIO, X86_PORT_PVPANIC, 1)
 			Field (PORT, ByteAcc, NoLock, Preserve) { EVNT, 8 }
+			/* nobody at the port: it is a PCI function instead */
+			Method (_STA, 0, NotSerialized)
+			{
+				If (EVNT == 0xFF) { Return (0) }
+				Return (0x0F)
+			}
 			Method (RDPT, 0, NotSerialized) { Return (EVNT) }
 			Method (WRPT, 1, NotSerialized) { EVNT = Arg0 }
 		}

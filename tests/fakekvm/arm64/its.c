@@ -152,12 +152,12 @@ static int reg_attr(struct fake_call *c, enum arm64_verb verb, const struct kvm_
 	u64 align = a->attr < TYPER || a->attr >= PIDR4 ? 4 : 8;
 	u64 *user = arm64_user(a->addr);
 
-	if (verb == ARM64_HAS)
-		return is_reg(a->attr) ? 0 : -ENXIO;
-	if (!user)
+	if (verb != ARM64_HAS && !user)
 		return -EFAULT;
 	if (a->attr % align)
 		return -EINVAL;
+	if (verb == ARM64_HAS)
+		return is_reg(a->attr) ? 0 : -ENXIO;
 	if (its->base == ARM64_UNDEF || !is_reg(a->attr))
 		return -ENXIO;
 	if (fake_any_running(c->fk, c->vm))

@@ -289,30 +289,49 @@ static const struct icc iccs[ARM64_N_ICC] = {
 	{ ICC(0, 12, 9, 1), ICC_NONE, 0, false, 0 },
 	{ ICC(0, 12, 9, 2), ICC_NONE, 0, false, 0 },
 	{ ICC(0, 12, 9, 3), ICC_NONE, 0, false, 0 },
-	{ ICC(0, 12, 12, 3), ICC_KEEP, 0x7, false, 3 },	       /* ICC_BPR1 */
-	{ ICC(0, 12, 12, 4), ICC_CTLR, 0, false, 0x8c00 },     /* ICC_CTLR: A3V, 24 id bits */
-	{ ICC(0, 12, 12, 5), ICC_SRE, 0, false, 7 },	       /* ICC_SRE */
-	{ ICC(0, 12, 12, 6), ICC_KEEP, 0x1, false, 0 },	       /* ICC_IGRPEN0 */
-	{ ICC(0, 12, 12, 7), ICC_KEEP, 0x1, false, 0 },	       /* ICC_IGRPEN1 */
-	{ ICC(4, 12, 8, 0), ICC_KEEP, UINT32_MAX, true, 0 },   /* ICH_AP0R0 */
-	{ ICC(4, 12, 9, 0), ICC_KEEP, UINT32_MAX, true, 0 },   /* ICH_AP1R0 */
+	{ ICC(0, 12, 12, 3), ICC_KEEP, 0x7, false, 3 },	     /* ICC_BPR1 */
+	{ ICC(0, 12, 12, 4), ICC_CTLR, 0, false, 0x8c00 },   /* ICC_CTLR: A3V, 24 id bits */
+	{ ICC(0, 12, 12, 5), ICC_SRE, 0, false, 7 },	     /* ICC_SRE */
+	{ ICC(0, 12, 12, 6), ICC_KEEP, 0x1, false, 0 },	     /* ICC_IGRPEN0 */
+	{ ICC(0, 12, 12, 7), ICC_KEEP, 0x1, false, 0 },	     /* ICC_IGRPEN1 */
+	{ ICC(4, 12, 8, 0), ICC_KEEP, UINT32_MAX, true, 0 }, /* ICH_AP0R0 to 3 */
+	{ ICC(4, 12, 8, 1), ICC_NONE, 0, true, 0 },
+	{ ICC(4, 12, 8, 2), ICC_NONE, 0, true, 0 },
+	{ ICC(4, 12, 8, 3), ICC_NONE, 0, true, 0 },
+	{ ICC(4, 12, 9, 0), ICC_KEEP, UINT32_MAX, true, 0 }, /* ICH_AP1R0 to 3 */
+	{ ICC(4, 12, 9, 1), ICC_NONE, 0, true, 0 },
+	{ ICC(4, 12, 9, 2), ICC_NONE, 0, true, 0 },
+	{ ICC(4, 12, 9, 3), ICC_NONE, 0, true, 0 },
 	{ ICC(4, 12, 9, 5), ICC_FIXED, 0, true, 0xf },	       /* ICC_SRE_EL2 */
 	{ ICC(4, 12, 11, 0), ICC_KEEP, UINT32_MAX, true, 0 },  /* ICH_HCR */
 	{ ICC(4, 12, 11, 1), ICC_FIXED, 0, true, 0x90180003 }, /* ICH_VTR: 4 list registers */
 	{ ICC(4, 12, 11, 7), ICC_KEEP, UINT32_MAX, true, 0 },  /* ICH_VMCR */
-	{ ICC(4, 12, 12, 0), ICC_KEEP, UINT64_MAX, true, 0 },  /* ICH_LR0 to 3 */
+	{ ICC(4, 12, 12, 0), ICC_KEEP, UINT64_MAX, true, 0 },  /* ICH_LR0 to 15 */
 	{ ICC(4, 12, 12, 1), ICC_KEEP, UINT64_MAX, true, 0 },
 	{ ICC(4, 12, 12, 2), ICC_KEEP, UINT64_MAX, true, 0 },
 	{ ICC(4, 12, 12, 3), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 12, 4), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 12, 5), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 12, 6), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 12, 7), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 13, 0), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 13, 1), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 13, 2), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 13, 3), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 13, 4), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 13, 5), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 13, 6), ICC_KEEP, UINT64_MAX, true, 0 },
+	{ ICC(4, 12, 13, 7), ICC_KEEP, UINT64_MAX, true, 0 },
 };
 
+/* ENOENT, not the ENXIO of arm-vgic-v3.rst: sys_regs.c of the kernel. HAS says ENXIO. */
 static int find_icc(const struct fake_vm *vm, u64 attr)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(iccs); i++)
 		if (iccs[i].id == (attr & KVM_DEV_ARM_VGIC_SYSREG_INSTR_MASK) &&
 		    (!iccs[i].el2 || arm64_has(vm, KVM_ARM_VCPU_HAS_EL2)))
 			return (int)i;
-	return -ENXIO;
+	return -ENOENT;
 }
 
 /* ICC_CTLR: bits of priority and id that this host has, SEIS and A3V as they are: EINVAL else. */
@@ -396,9 +415,7 @@ static int has(struct fake_call *c, struct fake_vcpu *vcpu, const struct kvm_dev
 	if (a->group == KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO)
 		return off >> KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT ? -ENXIO : 0;
 	if (a->group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS) {
-		int i = find_icc(c->vm, a->attr);
-
-		return i < 0 ? i : 0;
+		return find_icc(c->vm, a->attr) < 0 ? -ENXIO : 0;
 	}
 	return access_group(c, vcpu, a, &unused, false);
 }

@@ -1326,7 +1326,11 @@ static void gicv3_cpu_interface_has_what_the_cpu_has(void **state)
 	assert_int_equal(get_icc(sre, &val), 0);
 	assert_int_equal(set_icc(sre, val), 0);
 	assert_int_equal(set_icc(sre, 0), -EINVAL);
-	assert_int_equal(get_icc(MIDR_EL1, &val), -ENXIO);
+	/* the text says ENXIO of these too */
+	assert_int_equal(get_icc(MIDR_EL1, &val), -ENOENT);
+	assert_int_equal(get_icc(ARM64_SYS_REG(3, 4, 12, 11, 0), &val), -ENOENT);
+	assert_int_equal(has_attr(rig.gic, SYSREGS, MPIDR(0) | (MIDR_EL1 & 0xffff)), -ENXIO);
+	assert_int_equal(has_attr(rig.gic, SYSREGS, MPIDR(0) | (pmr & 0xffff)), 0);
 }
 
 static void gicv3_levels_are_in_words(void **state)
