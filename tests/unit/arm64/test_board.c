@@ -376,7 +376,8 @@ static void a_flash_that_cannot_be_is_one_clear_line(void **state)
 		{ 0, "is empty" },
 		{ 1000, "size 1000 is not a multiple of 65536" },
 		{ CFI_FLASH_BLOCK + 512, "size 66048 is not a multiple of 65536" },
-		{ ARM64_FLASH_MAX + CFI_FLASH_BLOCK, "at most 16777216" },
+		{ 2 * ARM64_FLASH_MAX, "65536 to 16777216 bytes" },
+		{ 3 * CFI_FLASH_BLOCK, "must be a power of two" },
 	};
 	struct vmtest *t, *other;
 	char path[64];
