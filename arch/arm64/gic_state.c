@@ -10,7 +10,7 @@
 #define GICD_CTLR    0x0000
 #define GICD_IIDR    0x0008
 #define GICD_STATUSR 0x0010
-#define IGROUPR	     0x0080 /* these: of interrupt 0; a redistributor has them in its second frame */
+#define IGROUPR	     0x0080 /* from here: of interrupt 0; a redistributor has them in SGI_FRAME */
 #define ISENABLER    0x0100
 #define ISPENDR	     0x0200
 #define ISACTIVER    0x0300

@@ -18,7 +18,7 @@
 #include "linux-uapi/arm64.h"
 #include "vmm/machine.h"
 
-/* KVM lists some 700 registers, fewer than 100 of them larger than 8 bytes. */
+/* Linux 7.2 lists 267 to 404, by the features of the vCPU. */
 #define VCPU_STATE_MAX_REGS 4096
 #define VCPU_REG_MAX	    256 /* bytes */
 

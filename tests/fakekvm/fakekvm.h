@@ -79,6 +79,9 @@ void fakekvm_set_cpuid(struct fakekvm *fk, const struct kvm_cpuid2 *cpuid);
 void fakekvm_set_pmu_counters(struct fakekvm *fk, unsigned int n, unsigned int n_partition);
 void fakekvm_add_pmu(struct fakekvm *fk, int type);
 
+/* arm64: an older kernel, that does not know this attribute of vCPUs, or (not @of_vcpu) devices. */
+void fakekvm_hide_attr(struct fakekvm *fk, bool of_vcpu, u32 group, u64 attr);
+
 /* arm64: the SVE vector lengths of the CPUs: bit n is (n + 1) * 128 bits. 128 to 512 unless set. */
 void fakekvm_set_sve_lengths(struct fakekvm *fk, u32 lengths);
 

@@ -11,6 +11,7 @@
 #define ARM64_N_FW	  8
 #define ARM64_MAX_REGIONS 8
 #define ARM64_N_TIMERS	  4
+#define ARM64_N_HIDDEN	  4
 #define ARM64_N_PMUS	  8
 #define ARM64_UNDEF	  UINT64_MAX /* an address that nobody set */
 #define ARM64_PRIVATE	  32	     /* SGIs and PPIs: INTIDs below SPIs */
@@ -39,6 +40,12 @@ struct arm64_knobs {
 	int pmus[ARM64_N_PMUS]; /* their types */
 	unsigned int n_pmus;
 	u32 sve_lengths; /* bit n: (n + 1) * 128 bits */
+	struct {
+		bool of_vcpu;
+		u32 group;
+		u64 attr;
+	} hidden[ARM64_N_HIDDEN];
+	unsigned int n_hidden;
 };
 
 struct arm64_its {
@@ -135,6 +142,7 @@ void arm64_init(struct fakekvm *fk); /* host.c */
 /* KVM_SET_DEVICE_ATTR, KVM_GET_DEVICE_ATTR, KVM_HAS_DEVICE_ATTR (4.80, 4.81). */
 enum arm64_verb { ARM64_SET, ARM64_GET, ARM64_HAS };
 const struct kvm_device_attr *arm64_take_attr(struct fake_call *c);
+bool arm64_attr_hidden(const struct fake_call *c, const struct kvm_device_attr *a);
 int arm64_pmu_attr(struct fake_call *c, enum arm64_verb verb, const struct kvm_device_attr *a);
 
 /* vcpu.c */

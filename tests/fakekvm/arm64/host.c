@@ -116,6 +116,17 @@ void fakekvm_add_pmu(struct fakekvm *fk, int type)
 	k->pmus[k->n_pmus++] = type;
 }
 
+void fakekvm_hide_attr(struct fakekvm *fk, bool of_vcpu, u32 group, u64 attr)
+{
+	struct arm64_knobs *k = arm64_knobs(fk);
+
+	if (k->n_hidden == ARM64_N_HIDDEN)
+		abort();
+	k->hidden[k->n_hidden].of_vcpu = of_vcpu;
+	k->hidden[k->n_hidden].group = group;
+	k->hidden[k->n_hidden++].attr = attr;
+}
+
 void fakekvm_set_sve_lengths(struct fakekvm *fk, u32 lengths)
 {
 	if (!lengths || lengths >> 16)

@@ -181,6 +181,17 @@ const struct kvm_device_attr *arm64_take_attr(struct fake_call *c)
 	return a;
 }
 
+bool arm64_attr_hidden(const struct fake_call *c, const struct kvm_device_attr *a)
+{
+	const struct arm64_knobs *k = arm64_knobs(c->fk);
+
+	for (unsigned int i = 0; i < k->n_hidden; i++)
+		if (k->hidden[i].of_vcpu == !!c->vcpu && k->hidden[i].group == a->group &&
+		    k->hidden[i].attr == a->attr)
+			return true;
+	return false;
+}
+
 /* vcpu.rst 2: a PPI, else EINVAL; so without an interrupt controller (arch_timer.c); EBUSY once
  * one of the vCPUs ran. */
 static int timer_attr(struct fake_call *c, enum arm64_verb verb, const struct kvm_device_attr *a)
@@ -242,6 +253,8 @@ static int vcpu_attr(struct fake_call *c, enum arm64_verb verb)
 
 	if (!a)
 		return -EFAULT;
+	if (arm64_attr_hidden(c, a))
+		return -ENXIO;
 	switch (a->group) {
 	case KVM_ARM_VCPU_PMU_V3_CTRL:
 		return arm64_pmu_attr(c, verb, a);

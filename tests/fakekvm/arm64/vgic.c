@@ -298,6 +298,8 @@ static int device_attr(struct fake_call *c, enum arm64_verb verb)
 
 	if (!a)
 		return -EFAULT;
+	if (arm64_attr_hidden(c, a))
+		return -ENXIO;
 	return c->dev->type == KVM_DEV_TYPE_ARM_VGIC_ITS ? arm64_its_attr(c, verb, a)
 							 : gic_attr(c, verb, a);
 }

@@ -5,6 +5,7 @@
  */
 #include "guest.h"
 
+#define UART_FCR      (ARM64_UART_BASE + 2)
 #define UART_LSR      (ARM64_UART_BASE + 5)
 #define UART_LSR_BOTH 0x21 /* a byte has come, one may be sent */
 
@@ -13,6 +14,7 @@ void guest_main(void)
 	u64 n = 0;
 	u8 c;
 
+	mmio_write8(UART_FCR, 1);
 	put_str("ready\n");
 	do {
 		while ((mmio_read8(UART_LSR) & UART_LSR_BOTH) != UART_LSR_BOTH)

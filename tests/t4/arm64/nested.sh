@@ -14,5 +14,5 @@ tests/bed/initramfs -a arm64 -s '
 tests/bed/initramfs -a arm64 -s '. /nested.guest' -f tests/t4/arm64/nested.guest:/nested.guest \
 	-f "$LKVM:/bin/lkvm" -f "$(kernel_dir)/vmlinuz:/vmlinuz" -f "$files/inner:/inner" \
 	"$files/nested-initrd"
-exec tests/t4/in-bed -M 2048 -f "$(kernel_dir)/vmlinuz:vmlinuz" -f "$files/nested-initrd:initrd" \
+exec tests/t4/in-bed -t 900 -M 2048 -f "$(kernel_dir)/vmlinuz:vmlinuz" -f "$files/nested-initrd:initrd" \
 	-- sh tests/t4/arm64/nested.inside

@@ -1680,11 +1680,11 @@ static void run_wants_a_gicv3_initialised(void **state)
 static void run_wants_frames_that_do_not_overlap(void **state)
 {
 	(void)state;
+	load_guest();
 	rig.gic = create_device(KVM_DEV_TYPE_ARM_VGIC_V3, 0);
 	assert_true(rig.gic >= 0);
 	assert_int_equal(set_addr(rig.gic, KVM_VGIC_V3_ADDR_TYPE_REDIST, REDIST), 0);
 	assert_int_equal(set_addr(rig.gic, KVM_VGIC_V3_ADDR_TYPE_DIST, REDIST + 0x10000), 0);
-	load_guest();
 	init_gic();
 	assert_int_equal(kvm_run(), -EINVAL);
 }
@@ -1741,6 +1741,23 @@ static void run_wants_the_pmu_initialised(void **state)
 	add_gic();
 	init_gic();
 	assert_int_equal(kvm_run(), -EINVAL);
+}
+
+/* ---- What a fake alone can be: an older kernel ---- */
+
+static void an_attribute_can_be_unknown(void **state)
+{
+	(void)state;
+	fakekvm_hide_attr(rig.fk, true, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA);
+	fakekvm_hide_attr(rig.fk, false, KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, 0);
+	add_initialised_vcpu(0);
+	add_gic();
+	assert_int_equal(has_attr(rig.vcpu, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA),
+			 -ENXIO);
+	assert_int_equal(set_pvtime(RAM), -ENXIO);
+	assert_int_equal(has_attr(rig.gic, KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, 0), -ENXIO);
+	assert_int_equal(set_maint(25), -ENXIO);
+	assert_int_equal(has_attr(rig.vcpu, KVM_ARM_VCPU_TIMER_CTRL, 0), 0);
 }
 
 /* ---- Partition of the PMU, as posted ---- */
@@ -1931,11 +1948,12 @@ static const struct rule {
 	RULE(run_wants_the_pmu_initialised, PMU),
 };
 
-/* On hosts of their own. */
+/* On the fake hosts they name. */
 static const struct {
 	struct rule rule;
 	const struct fake_host *host;
-} posted[] = {
+} of_fakes[] = {
+	{ RULE(an_attribute_can_be_unknown, 0), &fakekvm_arm64 },
 	{ RULE(the_posted_ioctl_enables_a_partition, 0), &fakekvm_arm64_partition_ioctl },
 	{ RULE(the_posted_attribute_enables_a_partition_before_init, 0),
 	  &fakekvm_arm64_partition_attr },
@@ -1969,7 +1987,8 @@ static int run_on_fake_hosts(void)
 	static const struct fake_host *const hosts[] = { &fakekvm_arm64, &fakekvm_arm64_gicv2,
 							 &fakekvm_arm64_plain,
 							 &fakekvm_arm64_full };
-	static struct CMUnitTest tests[ARRAY_SIZE(hosts) * ARRAY_SIZE(rules) + ARRAY_SIZE(posted)];
+	static struct CMUnitTest
+		tests[ARRAY_SIZE(hosts) * ARRAY_SIZE(rules) + ARRAY_SIZE(of_fakes)];
 	static char names[ARRAY_SIZE(tests)][96];
 	bool used[ARRAY_SIZE(rules)] = { false };
 	size_t n = 0;
@@ -1991,8 +2010,8 @@ static int run_on_fake_hosts(void)
 		fprintf(stderr, "no fake host has what %s is about\n", rules[i].name);
 		return 1;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(posted); i++, n++)
-		add(&tests[n], names[n], sizeof(names[n]), &posted[i].rule, posted[i].host);
+	for (size_t i = 0; i < ARRAY_SIZE(of_fakes); i++, n++)
+		add(&tests[n], names[n], sizeof(names[n]), &of_fakes[i].rule, of_fakes[i].host);
 	return _cmocka_run_group_tests("KVM's rules, fake hosts", tests, n, NULL, NULL);
 }
 
