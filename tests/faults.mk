@@ -3,7 +3,7 @@
 
 FAULT_CALLS := malloc calloc realloc strdup mmap64 \
 	open64 socket opendir fcntl64 ioctl connect \
-	eventfd timerfd_create signalfd epoll_create1 \
+	eventfd memfd_create timerfd_create signalfd epoll_create1 \
 	pthread_create \
 	read readv pread64 preadv64 getrandom recv fstat64 \
 	write writev pwritev64 fdatasync fallocate64 send \
