@@ -224,7 +224,11 @@ static int partition_by_ioctl(struct machine *m, const struct vcpu *vcpu, struct
 	return ret < 0 ? ret : 0;
 }
 
-/* The number was set before the ioctl, when KVM could not yet know how many there are to give. */
+/*
+ * What the guest got: by the ioctl, KVM could not know how many there are to give when the number
+ * was set; and the attribute has a number that another posted series claims, with no counter as its
+ * effect.
+ */
 static int check_part(struct machine *m, const struct vcpu *vcpu, struct lkvm_error *err)
 {
 	unsigned int n = m->cfg->arm64.pmu_partition;

@@ -23,7 +23,8 @@ _Static_assert(KVM_ARM_PARTITION_PMU == 0xc001aeceu, "as posted");
 /*
  * Versions 6 to 8 (February to June 2026): an attribute of the vCPU, before
  * KVM_ARM_VCPU_PMU_V3_INIT. A bool is read through an unsigned int *. HAS: ENXIO without it. SET:
- * EPERM as above, though HAS said 0.
+ * EPERM as above, though HAS said 0. Another posted series has the same number for
+ * KVM_ARM_VCPU_PMU_V3_FIXED_COUNTERS_ONLY, which leaves no event counter: PMCR_EL0.N tells.
  */
 #define KVM_ARM_VCPU_PMU_V3_ENABLE_PARTITION 5
 

@@ -137,7 +137,7 @@ unexpected:
 	mrs	x3, far_el2
 	b	guest_exception
 
-/* u64 firmware_hvc(function, a1, a2, a3), firmware_smc(): all the rest may be changed by the call */
+/* u64 firmware_hvc(function, a1, a2, a3), firmware_smc() */
 	.globl	firmware_hvc, firmware_smc
 firmware_hvc:
 	hvc	#0

@@ -3,9 +3,11 @@
  */
 #include "guest.h"
 
-#define CPACR_ZEN   (BIT(16) | BIT(17))
-#define CPTR_EL2_TZ BIT(8)
-#define ZCR_LONGEST 0xf
+#define CPACR_ZEN    (BIT(16) | BIT(17))
+#define CPACR_FPEN   (BIT(20) | BIT(21))
+#define CPTR_EL2_TFP BIT(10)
+#define CPTR_EL2_TZ  BIT(8)
+#define ZCR_LONGEST  0xf
 
 #define ID_AA64PFR0_SVE(r) ((r) >> 32 & 0xf)
 #define ID_AA64PFR1_MTE(r) ((r) >> 8 & 0xf)
@@ -15,9 +17,9 @@ static u64 longest(void)
 	u64 bytes;
 
 	if (current_el() == 2 && !has_vhe())
-		write_sysreg("cptr_el2", read_sysreg("cptr_el2") & ~CPTR_EL2_TZ);
+		write_sysreg("cptr_el2", read_sysreg("cptr_el2") & ~(CPTR_EL2_TZ | CPTR_EL2_TFP));
 	else
-		write_sysreg("cpacr_el1", read_sysreg("cpacr_el1") | CPACR_ZEN);
+		write_sysreg("cpacr_el1", read_sysreg("cpacr_el1") | CPACR_ZEN | CPACR_FPEN);
 	if (current_el() == 2)
 		write_sysreg("S3_4_C1_C2_0", ZCR_LONGEST); /* ZCR_EL2 */
 	else

@@ -107,6 +107,11 @@ else
 	guest sve --sve-max-vl 128
 	is "--sve-max-vl: this host has no SVE, and lkvm says so" 126 'err:--sve-max-vl'
 fi
+if have mte; then
+	guest sve
+	! grep -q 'mte: 0' "$T/out" && why= || why='mte: 0; '
+	verdict "memory tagging is there" "$why"
+fi
 guest sve --disable-mte
 is "--disable-mte: there is none" 0 'out:mte: 0'
 
