@@ -37,22 +37,23 @@ lines() {
 	done
 }
 
-# More than what pipe and console hold together (64 KiB each); where each byte is an MMIO exit of a
-# fifth of a millisecond, of an emulated machine, more than the pipe holds
-lines=9000
-[ "$ARCH" = x86 ] || lines=4500
-lines $lines >"$T/want"
-guest flood -p "lines=1000"
+# More than what pipe and console hold together (64 KiB each). Where each byte is an MMIO exit of a fifth
+# of a millisecond, of an emulated machine, the pipe is filled and the console is not: that the guest
+# is held off then is seen on x86 alone
+file=9000 slow=9000 cut=2000
+[ "$ARCH" = x86 ] || file=1000 slow=4500 cut=1000
+lines $file >"$T/want"
+guest flood -p "lines=$file"
 status_flood=$status
-head -n 1000 "$T/want" >"$T/want1000"
-same "a flood of output to a file is whole" "$T/out" "$T/want1000"
+same "a flood of output to a file is whole" "$T/out" "$T/want"
 status=$status_flood
 is "and the guest ended well" 0
-timeout "$LIMIT" "$LKVM" run -k "$GUESTS/flood.elf" -p "lines=$lines" 2>"$T/err" |
+lines $slow >"$T/want"
+timeout "$LIMIT" "$LKVM" run -k "$GUESTS/flood.elf" -p "lines=$slow" 2>"$T/err" |
 	{ sleep 1; cat; } >"$T/out"
 same "a flood of output to a slow reader is whole" "$T/out" "$T/want"
 
-timeout "$LIMIT" "$LKVM" run --report "json=$T/report" -k "$GUESTS/flood.elf" -p "lines=1000" \
+timeout "$LIMIT" "$LKVM" run --report "json=$T/report" -k "$GUESTS/flood.elf" -p "lines=$cut" \
 	2>"$T/err" | head -n 1 >"$T/out"
 status=$(sed -n 's/.*"exit_status": \([0-9]*\).*/\1/p' "$T/report")
 is "a reader that goes away does not keep the guest from its end" 0 'out:line 000000000'

@@ -62,8 +62,8 @@ done
 guest counter
 is "there are counters" 0 'out:counter: virtual' 'out: frequency'
 if have counter-offset; then
-	# More than this host can have been up. The physical counter moves too, but QEMU does not
-	# emulate that for a machine without EL3, such as the bed.
+	# More than this host can have been up. The physical counter ought to move too, but in the
+	# bed does not (QEMU looks at SCR_EL3.ECVEn, and the bed has no EL3): not looked at.
 	guest counter --counter-offset 0x4000000000000000
 	is "--counter-offset moves the virtual counter" 0
 	# 2^64 less the offset, and how long this host has been up, as far as awk can tell

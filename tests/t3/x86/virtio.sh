@@ -41,7 +41,7 @@ storage() {
 	same "... and it is in the image: $way" "$T/sector" "$T/written"
 }
 ways storage -d "$T/disk"
-ways storage --rng -n none -n none -d "$T/disk" --console virtio
+ways storage --rng -n down -n down -d "$T/disk" --console virtio
 
 guest virtio -p "device=blk transport=pci irq=msix" -d "$T/disk,ro" --timeout 60
 is 'what is read-only takes no write' 1 'out:the request has a status: 0x101'

@@ -24,8 +24,8 @@
 
 #define RAM	  0x80000000ul
 #define ALIGN	  0x200000ul /* a kernel's, and what a device tree must not cross */
-#define FDT_SPACE 0x10000ul
-#define PAGE	  0x10000ul /* of any size that arm64 has */
+#define FDT_SPACE ALIGN	     /* the most there may be */
+#define PAGE	  0x10000ul  /* of any size that arm64 has */
 
 /* Where the old kernel jumps to: the new one's entry, its tree in x0. */
 extern const char jump[], jump_data[], jump_end[];
