@@ -50,8 +50,8 @@ struct pvpanic_pci_cfg {
 };
 
 struct gicv2m_cfg {
-	u64 base; /* of its registers: what messages are written to */
 	u32 first_intid, n_intids;
+	u32 first_gsi; /* of first_intid; the others follow */
 };
 
 struct cfi_flash_cfg {

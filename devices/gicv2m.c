@@ -3,18 +3,15 @@
  *
  * One range, 2- and 4-byte access. Messages of other devices never come here: they are bound to the
  * frame's address, and whoever binds them knows which interrupt that means. What comes here is
- * what a CPU writes, which is sent like a message of the frame's own.
+ * what a CPU writes.
  */
 #include "devices/gicv2m.h"
-
-#include <errno.h>
 
 #include "devices/classes.h"
 
 struct gicv2m {
 	struct dev dev;
 	struct gicv2m_cfg cfg;
-	struct irq_msi msi;
 };
 
 static u64 gicv2m_read(struct dev *dev, u32 tag, u64 off, unsigned int size)
@@ -29,42 +26,26 @@ static u64 gicv2m_read(struct dev *dev, u32 tag, u64 off, unsigned int size)
 
 static void gicv2m_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val)
 {
-	struct gicv2m *g = container_of(dev, struct gicv2m, dev);
+	const struct gicv2m *g = container_of(dev, struct gicv2m, dev);
 
 	(void)tag;
 	(void)size;
-	if (off != GICV2M_SETSPI_NS || val < g->cfg.first_intid ||
-	    val - g->cfg.first_intid >= g->cfg.n_intids)
-		return;
-	/*
-	 * Unbound first even if it is another's turn: what was sent before is delivered then, and
-	 * not as the next one.
-	 */
-	irq_msi_unbind(&g->msi);
-	if (!irq_msi_bind(&g->msi, g->cfg.base + GICV2M_SETSPI_NS, (u32)val))
-		irq_msi_send(&g->msi);
+	if (off == GICV2M_SETSPI_NS && val >= g->cfg.first_intid &&
+	    val - g->cfg.first_intid < g->cfg.n_intids)
+		irq_pulse(dev->irq.chip, g->cfg.first_gsi + (u32)(val - g->cfg.first_intid));
 }
 
 static int gicv2m_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
 {
-	struct gicv2m *g = container_of(dev, struct gicv2m, dev);
-	int ret;
-
-	g->cfg = *(const struct gicv2m_cfg *)cfg;
-	ret = irq_msi_init(&g->msi, dev->irq.chip, err);
-	return ret == -EOPNOTSUPP ? err_host(err, EOPNOTSUPP, "%s: messages", dev->name) : ret;
-}
-
-static void gicv2m_fini(struct dev *dev)
-{
-	irq_msi_fini(&container_of(dev, struct gicv2m, dev)->msi);
+	(void)err;
+	container_of(dev, struct gicv2m, dev)->cfg = *(const struct gicv2m_cfg *)cfg;
+	return 0;
 }
 
 const struct dev_class gicv2m_class = {
 	.name = "gicv2m",
 	.size = sizeof(struct gicv2m),
 	.init = gicv2m_init,
-	.fini = gicv2m_fini,
 	.read = gicv2m_read,
 	.write = gicv2m_write,
 };

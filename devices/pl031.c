@@ -41,26 +41,35 @@ static u64 utc_s(const struct pl031 *rtc)
 	return dev_utc_ns(&rtc->dev) / NSEC_PER_SEC;
 }
 
+/* What the counter is in that second. */
+static u32 counter_at(const struct pl031 *rtc, u64 utc)
+{
+	return (u32)utc + rtc->offset;
+}
+
 static u32 counter(const struct pl031 *rtc)
 {
-	return (u32)utc_s(rtc) + rtc->offset;
+	return counter_at(rtc, utc_s(rtc));
 }
 
 /* Before anything that depends on the alarm or changes it, and after. */
 static void pl031_update(struct dev *dev)
 {
 	struct pl031 *rtc = container_of(dev, struct pl031, dev);
-	u64 now = utc_s(rtc), ns, deadline = 0;
+	u64 now_ns = dev_utc_ns(dev), now = now_ns / NSEC_PER_SEC, ns, deadline = 0;
 
-	/* The match lies in the seconds that went by; a clock that was set back begins anew. */
+	/*
+	 * The match lies in the seconds that went by; a clock that was set back begins anew. One
+	 * look at the clock: a second that began meanwhile would be in nobody's account.
+	 */
 	if (now > rtc->last_utc &&
-	    (u32)(counter(rtc) - rtc->match) < min_u64(now - rtc->last_utc, UINT32_MAX))
+	    (u32)(counter_at(rtc, now) - rtc->match) < min_u64(now - rtc->last_utc, UINT32_MAX))
 		rtc->rang = true;
 	rtc->last_utc = now;
 	irq_set(&dev->irq, rtc->rang && !rtc->masked);
 	if (!rtc->rang && !rtc->masked) {
-		ns = (u64)(rtc->match - counter(rtc)) * NSEC_PER_SEC -
-		     dev_utc_ns(dev) % NSEC_PER_SEC;
+		ns = (u64)(rtc->match - counter_at(rtc, now)) * NSEC_PER_SEC -
+		     now_ns % NSEC_PER_SEC;
 		deadline = loop_now(dev->loop) + max_u64(min_u64(ns, RECHECK_NS), MIN_WAIT_NS);
 	}
 	dev_timer_set(&rtc->timer, deadline);

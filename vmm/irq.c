@@ -16,6 +16,14 @@ void irq_chip_fini(struct irq_chip *chip)
 	pthread_mutex_destroy(&chip->lock);
 }
 
+void irq_pulse(struct irq_chip *chip, u32 gsi)
+{
+	pthread_mutex_lock(&chip->lock);
+	chip->set(chip->ctx, gsi, true);
+	chip->set(chip->ctx, gsi, false);
+	pthread_mutex_unlock(&chip->lock);
+}
+
 void irq_set(struct irq_line *line, bool level)
 {
 	struct irq_chip *chip = line->chip;

@@ -77,6 +77,12 @@ bool irq_msi_pending(const struct irq_msi *msi);
 void irq_chip_init(struct irq_chip *chip, void (*set)(void *ctx, u32 gsi, bool level), void *ctx);
 void irq_chip_fini(struct irq_chip *chip);
 
+/*
+ * Raise input @gsi and lower it at once: an edge. It may be one beyond IRQ_MAX_GSI, which no line has;
+ * the machine's own code has checked it. Any thread.
+ */
+void irq_pulse(struct irq_chip *chip, u32 gsi);
+
 /* Drive @line; with the device's lock held. Costs nothing when the level stays as it is. */
 void irq_set(struct irq_line *line, bool level);
 

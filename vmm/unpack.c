@@ -181,7 +181,8 @@ static int drain(struct unpacker *u, struct lkvm_error *err)
 	const u8 *p = u->out_buf;
 
 	if (u->out_len > u->limit - u->size)
-		return err_input(err, "%s %s unpacks to more than the %llu MiB that --mem gives",
+		return err_input(err,
+				 "%s %s unpacks to more than %llu MiB, of --mem or of any kernel",
 				 u->in->what, u->in->path, (unsigned long long)(u->limit / MIB));
 	u->size += u->out_len;
 	while (u->out_len) {

@@ -55,10 +55,10 @@ static bool fit_pci(struct fitting *f, struct machine *m)
 
 static bool fit_gicv2m(struct fitting *f, struct machine *m)
 {
-	f->cfg.gicv2m.base = ARM64_GICV2M_BASE;
 	f->cfg.gicv2m.first_intid = ARM64_SPI_INTID + ARM64_GICV2M_SPI;
 	f->cfg.gicv2m.n_intids = ARM64_GICV2M_N_SPI;
-	/* its messages are one of the machine's, not a line */
+	f->cfg.gicv2m.first_gsi = ARM64_GICV2M_SPI;
+	/* it pulses inputs beyond those that have lines */
 	f->slot.irq_chip = &m->irq_chip;
 	return m->arch->gic.kind == LKVM_IRQCHIP_GICV2M;
 }

@@ -20,6 +20,9 @@
  */
 #define UNKNOWN_BSS (16 * MIB)
 
+/* More than any kernel is: what is unpacked takes memory of the host before it is looked at. */
+#define UNPACKED_MAX GIB
+
 /* What goes where: decided in full before a byte is loaded. */
 struct plan {
 	const struct lkvm_config *cfg;
@@ -141,7 +144,7 @@ static int plan_kernel(struct plan *p, const struct image *kernel, struct lkvm_e
 	u8 head[LOAD_FORMAT_HEAD];
 	struct arm64_image h;
 	size_t n;
-	int ret = unpack_image(kernel, p->cfg->mem_size, &p->unpacked, err);
+	int ret = unpack_image(kernel, min_u64(p->cfg->mem_size, UNPACKED_MAX), &p->unpacked, err);
 
 	if (ret < 0)
 		return ret;

@@ -73,16 +73,19 @@ static int load_fdt(struct machine *m, const struct boot_entry *entry, struct lk
 	u8 *fdt;
 	int ret = add_topology(&desc, cfg, err);
 
-	if (!ret)
-		ret = add_seeds(&desc, err);
 	if (ret)
 		return ret;
 	fdt = calloc(1, ARM64_FDT_MAX);
 	if (!fdt)
 		return err_host(err, ENOMEM, "device tree");
+	/* What is written to a file has no seeds: they are this guest's secrets. */
 	ret = fdt_build(&desc, fdt, ARM64_FDT_MAX, &used, err);
 	if (!ret && cfg->dump_dtb[0])
 		ret = load_dump("--dump-dtb", cfg->dump_dtb, fdt, used, err);
+	if (!ret)
+		ret = add_seeds(&desc, err);
+	if (!ret)
+		ret = fdt_build(&desc, fdt, ARM64_FDT_MAX, &used, err);
 	if (!ret && gmem_write(&m->gmem, entry->fdt_gpa, fdt, used))
 		ret = err_host(err, EFAULT, "no room for the device tree");
 	free(fdt);

@@ -16,12 +16,13 @@ static int read_text(int dir, const char *device, const char *file, char *buf, s
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", device, file);
-	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	fd = openat(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	n = read(fd, buf, size - 1);
 	close(fd);
-	if (n < 0)
+	/* a list that was cut could end in another number */
+	if (n < 0 || (size_t)n == size - 1)
 		return -EIO;
 	buf[n] = '\0';
 	return 0;
@@ -30,12 +31,17 @@ static int read_text(int dir, const char *device, const char *file, char *buf, s
 /* False: @name is no CPU's PMU, or not described as one. */
 static bool read_pmu(int dir, const char *name, struct pmu_host *pmu)
 {
-	char text[1024], *end;
+	char text[4096], *end;
 	long type;
 
 	*pmu = (struct pmu_host){ 0 };
 	if (strlen(name) >= sizeof(pmu->name))
 		return false;
+	/* it will be printed */
+	for (const char *p = name; *p; p++) {
+		if (*p <= ' ' || *p > '~')
+			return false;
+	}
 	snprintf(pmu->name, sizeof(pmu->name), "%s", name);
 	if (read_text(dir, name, "cpus", text, sizeof(text)) || cpu_mask_parse(text, &pmu->cpus) ||
 	    cpu_mask_empty(&pmu->cpus) || read_text(dir, name, "type", text, sizeof(text)))

@@ -10,4 +10,5 @@ set -euo pipefail
 tests/bed/initramfs -a arm64 -s '. /virtio.guest' -f tests/t4/virtio.guest:/virtio.guest \
 	-m virtio_pci -m virtio_mmio -m virtio_blk -m virtio-rng "$files/gicv2-initrd"
 exec tests/t4/in-bed -o gicv2 -o no-nested -f "$(kernel_dir)/vmlinuz:vmlinuz" \
-	-f "$files/gicv2-initrd:initrd" -- sh tests/t4/arm64/gicv2.inside
+	-f "$files/gicv2-initrd:initrd" \
+	-f "$LKVM_BUILD/tests/unit/arm64/test_fakekvm:build/arm64/tests/unit/arm64/test_fakekvm" -- sh tests/t4/arm64/gicv2.inside

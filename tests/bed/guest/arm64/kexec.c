@@ -27,20 +27,11 @@
 #define FDT_SPACE ALIGN	     /* the most there may be */
 #define PAGE	  0x10000ul  /* of any size that arm64 has */
 
-/* Where the old kernel jumps to: the new one's entry, its tree in x0. */
-extern const char jump[], jump_data[], jump_end[];
-__asm__(".pushsection .rodata\n"
-	"	.balign 8\n"
-	"jump:	ldr x0, jump_data\n"
-	"	ldr x4, jump_data + 8\n"
-	"	mov x1, xzr\n"
-	"	mov x2, xzr\n"
-	"	mov x3, xzr\n"
-	"	br x4\n"
-	"jump_data:\n"
-	"	.quad 0, 0\n"
-	"jump_end:\n"
-	"	.popsection\n");
+/* Where the old kernel jumps to, which goes to the new one's entry with its tree in x0. */
+struct jump {
+	uint32_t code[6];
+	uint64_t tree, entry;
+};
 
 static void die(const char *what)
 {
@@ -117,7 +108,15 @@ int main(int argc, char **argv)
 	struct kexec_segment seg[4];
 	uint64_t header[8], next, tree, initrd_gpa;
 	size_t kernel_size, initrd_size;
-	char *kernel, *initrd, *code = malloc(jump_end - jump);
+	char *kernel, *initrd;
+	struct jump jump = { .code = {
+				     0x580000c0, /* ldr x0, tree */
+				     0x580000e4, /* ldr x4, entry */
+				     0xaa1f03e1, /* mov x1, xzr */
+				     0xaa1f03e2, /* mov x2, xzr */
+				     0xaa1f03e3, /* mov x3, xzr */
+				     0xd61f0080, /* br x4 */
+			     } };
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: kexec KERNEL INITRD COMMAND-LINE\n");
@@ -137,9 +136,9 @@ int main(int argc, char **argv)
 	tree = up(next, ALIGN);
 	next = place(&seg[2], new_tree(initrd_gpa, initrd_gpa + initrd_size, argv[3]), FDT_SPACE,
 		     tree, FDT_SPACE);
-	memcpy(code, jump, jump_end - jump);
-	memcpy(code + (jump_data - jump), (uint64_t[]){ tree, RAM + header[1] }, 16);
-	place(&seg[3], code, jump_end - jump, next, jump_end - jump);
+	jump.tree = tree;
+	jump.entry = RAM + header[1];
+	place(&seg[3], &jump, sizeof(jump), next, sizeof(jump));
 
 	if (syscall(SYS_kexec_load, next, 4UL, seg, (unsigned long)KEXEC_ARCH_DEFAULT))
 		die("kexec_load");
