@@ -80,7 +80,7 @@ ifeq ($(CROSS_COMPILE)$(filter $(HOST_ARCH),$(ARCH)),)
 CROSS_x86 := x86_64-linux-gnu-
 CROSS_arm64 := aarch64-linux-gnu-
 check-bed demo:
-	$(Q)$(MAKE) --no-print-directory CROSS_COMPILE=$(CROSS_$(ARCH)) $@
+	$(Q)$(MAKE) --no-print-directory CROSS_COMPILE=$(or $(CROSS_$(ARCH)),$(error no cross compiler is known for $(ARCH))) $@
 else
 check-bed: all $(TB)/unit/$(ARCH)/test_fakekvm $(EMBED_BINS) $(T3_BINS) $(GUEST_BINS)
 	$(Q)$(SUITE) 'T4 (stock kernels in the bed), $(ARCH)' $(BED_SCRIPTS)

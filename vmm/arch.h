@@ -2,9 +2,9 @@
  * arch.h - what a guest architecture provides (layer 3 implements, layer 4 calls).
  *
  * Link-time functions, one set of names in every arch/: a KVM binary serves one guest
- * architecture, and the linker proves that the set is complete. They are called
- * in the order of this file by machine.c, on one thread, before vCPUs run, unless it says
- * otherwise.
+ * architecture, and the linker proves that the set is complete. Those from
+ * arch_vm_type() to arch_load() are called in this order by machine.c, on one thread, before vCPUs
+ * run. Whichever comes first of those that need it allocates machine->arch.
  */
 #ifndef LKVM_VMM_ARCH_H
 #define LKVM_VMM_ARCH_H
@@ -14,14 +14,14 @@
 /* "x86-64" */
 extern const char arch_name[];
 
-/* Fields of the config that only this architecture can judge; touches nothing. */
+/* Fields of the config that only this architecture can judge; touches nothing. config.c's. */
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err);
 
 /* The type for KVM_CREATE_VM. */
 int arch_vm_type(const struct kvm_host *host, const struct lkvm_config *cfg, unsigned long *type,
 		 struct lkvm_error *err);
 
-/* Guest RAM. */
+/* Guest RAM, and memory that is none (gmem_add_hidden()). KVM is told of both after this. */
 int arch_add_memory(struct machine *m, struct lkvm_error *err);
 
 /* What must happen before the first vCPU: interrupt controllers, VM-wide capabilities. */
@@ -33,7 +33,10 @@ int arch_init_vm(struct machine *m, struct lkvm_error *err);
  */
 u32 arch_vcpu_id(const struct machine *m, unsigned int index);
 
-/* After all vCPUs exist: what the guest may see of them. */
+/*
+ * After all vCPUs exist: what the guest may see of them, and what of an interrupt controller waits for
+ * them. When this returns machine->msi is filled in, where there are messages.
+ */
 int arch_init_vcpus(struct machine *m, struct lkvm_error *err);
 
 /* The board: devices and the buses they sit on. */
@@ -51,7 +54,10 @@ int arch_add_virtio(struct machine *m, unsigned int index, const char *name,
 /* Kernel, initrd, command line, firmware tables into memory; initial registers. */
 int arch_load(struct machine *m, struct lkvm_error *err);
 
-/* Drive an input of the interrupt controller: irq_chip's set. Any thread. */
+/*
+ * Drive an input of the interrupt controller: irq_chip's set. Any thread. @gsi is KVM's, as in
+ * its routing table and irqfds.
+ */
 void arch_set_irq(void *machine, u32 gsi, bool level);
 
 /*

@@ -63,6 +63,20 @@ void cpu_mask_and(struct cpu_mask *mask, const struct cpu_mask *other)
 		mask->bits[i] &= other->bits[i];
 }
 
+void cpu_mask_current(struct cpu_mask *mask)
+{
+	cpu_set_t set;
+
+	*mask = (struct cpu_mask){ 0 };
+	/* On a host of more CPUs than a cpu_set_t has this fails: then any may be meant. */
+	if (sched_getaffinity(0, sizeof(set), &set))
+		CPU_ZERO(&set);
+	for (unsigned int cpu = 0; cpu < LKVM_MAX_HOST_CPUS; cpu++) {
+		if (CPU_ISSET(cpu, &set))
+			mask->bits[cpu / 64] |= BIT(cpu % 64);
+	}
+}
+
 int cpu_mask_pin(pthread_t thread, const struct cpu_mask *mask)
 {
 	cpu_set_t set;

@@ -19,6 +19,9 @@ bool cpu_mask_empty(const struct cpu_mask *mask);
 bool cpu_mask_subset(const struct cpu_mask *part, const struct cpu_mask *whole);
 void cpu_mask_and(struct cpu_mask *mask, const struct cpu_mask *other);
 
+/* Where the calling thread, and so those it starts, may run: what taskset(1) gave it. */
+void cpu_mask_current(struct cpu_mask *mask);
+
 /* Where @thread runs from now on. 0, or -errno: -EINVAL when the host has none of these CPUs. */
 int cpu_mask_pin(pthread_t thread, const struct cpu_mask *mask);
 

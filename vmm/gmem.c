@@ -58,8 +58,15 @@ static void *map_aligned(u64 size)
 int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err)
 {
 	const struct gmem_region *last = gm->n_regions ? &gm->regions[gm->n_regions - 1] : NULL;
+	u64 host_page = (u64)sysconf(_SC_PAGESIZE); /* memory slots are made of these */
 	void *host;
 
+	if (size % host_page)
+		return err_input(
+			err,
+			"--mem: 0x%llx bytes of guest memory; this host takes multiples of its "
+			"pages, %llu KiB",
+			(unsigned long long)size, (unsigned long long)(host_page / KIB));
 	if (gm->n_regions == GMEM_MAX_REGIONS || !size || gpa + size < gpa ||
 	    (gpa | size) % GMEM_PAGE_SIZE || (last && gpa < last->gpa + last->size))
 		return err_host(err, EINVAL, "guest memory region 0x%llx+0x%llx",

@@ -193,7 +193,7 @@ static enum vcpu_action handle_system_event(struct vcpu *vcpu, const struct kvm_
 	return VCPU_STOP;
 }
 
-/* KVM_RUN itself failed. Some errors pass when tried again; none may do so for ever. */
+/* KVM_RUN itself failed. Some errors pass when tried again. */
 static enum vcpu_action handle_run_error(struct vcpu *vcpu, int code)
 {
 	struct machine *m = vcpu->machine;

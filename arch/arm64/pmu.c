@@ -79,18 +79,25 @@ static int set_pmu_attr(struct machine *m, const struct vcpu *vcpu, u64 attr, co
 static int choose_pmu(struct machine *m, struct lkvm_error *err)
 {
 	const struct lkvm_arm64 *a = &m->cfg->arm64;
+	struct cpu_mask may = m->cpus;
 	struct pmu_host pmu;
-	int ret = pmu_host_find(m->kvm.be->sysfs, a->pmu_name, &m->cpus, &pmu, err);
+	int ret;
 
+	/* Pinned or not: what this process may not use, its vCPUs do not either. */
+	if (cpu_mask_empty(&may))
+		cpu_mask_current(&may);
+	ret = pmu_host_find(m->kvm.be->sysfs, a->pmu_name, &may, &pmu, err);
 	if (ret)
 		return ret;
 	/* KVM refuses to enter a vCPU on any other CPU. */
-	if (cpu_mask_empty(&m->cpus))
-		m->cpus = pmu.cpus;
-	cpu_mask_and(&m->cpus, &pmu.cpus);
-	if (cpu_mask_empty(&m->cpus))
-		return err_input(err, "--vcpu-affinity %s: none of these CPUs has the PMU %s",
-				 m->cfg->vcpu_affinity, pmu.name);
+	if (!cpu_mask_subset(&may, &pmu.cpus)) {
+		cpu_mask_and(&may, &pmu.cpus);
+		m->cpus = may;
+	}
+	if (cpu_mask_empty(&may))
+		return err_input(err,
+				 "--pmu host=%s: none of the CPUs that vCPUs may run on has it",
+				 pmu.name);
 	return set_pmu_attr(m, &m->vcpus[0], KVM_ARM_VCPU_PMU_V3_SET_PMU, &pmu.type,
 			    "choosing the host's PMU", err);
 }
@@ -237,7 +244,7 @@ static int check_part(struct machine *m, const struct vcpu *vcpu, struct lkvm_er
 
 	if (ret)
 		return err_host(err, -ret, "reading PMCR_EL0 of vCPU %u", vcpu->index);
-	if (PMCR_N(pmcr) < n)
+	if (PMCR_N(pmcr) != n)
 		return err_input(err, "--pmu-partition %u: there are %u event counters", n,
 				 PMCR_N(pmcr));
 	return 0;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A small file as text; -ENOENT where there is none. */
+/* A small file as text: 0 or -errno. */
 static int read_text(int dir, const char *device, const char *file, char *buf, size_t size)
 {
 	char path[NAME_MAX + 16];
@@ -104,8 +104,9 @@ int pmu_host_find(const char *sysfs, const char *name, const struct cpu_mask *cp
 	if (n < 0)
 		return n;
 	if (!n)
-		return err_unsupported(err, ENXIO, "--pmu: %s shows no PMU of this host's CPUs",
-				       sysfs);
+		return err_unsupported(err, ENXIO,
+				       "--pmu: %s shows no PMU of this host's CPUs 0 to %d", sysfs,
+				       LKVM_MAX_HOST_CPUS - 1);
 	for (int i = 0; i < n; i++) {
 		if (name[0] ? !strcmp(pmus[i].name, name) : covers(&pmus[i], cpus, n)) {
 			*pmu = pmus[i];

@@ -24,7 +24,8 @@ int pmu_host_list(const char *sysfs, struct pmu_host pmus[PMU_HOST_MAX], struct 
 
 /*
  * The one for vCPUs that may run on @cpus (empty: everywhere): by @name, or with "" the one
- * that covers them all. LKVM_ERR_INPUT names the choices where there is none.
+ * that covers them all. LKVM_ERR_INPUT names the choices where there is none to choose,
+ * LKVM_ERR_UNSUPPORTED says that the host has none at all.
  */
 int pmu_host_find(const char *sysfs, const char *name, const struct cpu_mask *cpus,
 		  struct pmu_host *pmu, struct lkvm_error *err);

@@ -119,8 +119,6 @@ int arch_init_vm(struct machine *m, struct lkvm_error *err)
 {
 	int ret;
 
-	if (m->cfg->arm64.e2h0 && !m->cfg->arm64.nested)
-		log_warn(m->log, "--e2h0 means something together with --nested only: ignored");
 	if (!m->cfg->arm64.no_mte && kvm_check(&m->kvm, KVM_CAP_ARM_MTE) > 0) {
 		ret = kvm_enable_cap(&m->kvm, KVM_CAP_ARM_MTE, 0, err);
 		if (ret)

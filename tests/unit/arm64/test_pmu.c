@@ -7,6 +7,7 @@
  */
 #include "tests/unit/vmtest.h"
 
+#include <sched.h>
 #include <sys/stat.h>
 
 #include "linux-uapi/unmerged.h"
@@ -167,26 +168,39 @@ static void more_counters_than_there_are_is_said_with_how_many_there_are(void **
 
 /* ---- which PMU ------------------------------------------------------------------------------ */
 
+/* Three kinds of CPU, of which the first may be this host's. */
+static struct vmtest *different_new(struct host *h)
+{
+	struct vmtest *t = vmtest_new(&fakekvm_arm64);
+
+	host_open(h);
+	host_add(h, "armv8_cortex_a55", "8\n", "0-800\n");
+	host_add(h, "armv8_cortex_a76", "8\n", "901\n");
+	host_add(h, "armv8_cortex_a78", "8\n", "902\n");
+	fakekvm_set_sysfs(t->fk, h->sysfs);
+	t->cfg.arm64.pmu = true;
+	return t;
+}
+
 static void where_cpus_differ_one_must_be_chosen(void **state)
 {
 	struct host h;
-	struct vmtest *t = vmtest_new(&fakekvm_arm64);
+	struct vmtest *t = different_new(&h);
 
 	(void)state;
-	host_open(&h);
-	host_add(&h, "armv8_cortex_a55", "8\n", "0-3\n");
-	host_add(&h, "armv8_cortex_a76", "8\n", "4-1023\n");
-	fakekvm_set_sysfs(t->fk, h.sysfs);
-	t->cfg.arm64.pmu = true;
-	refused(t, LKVM_ERR_INPUT, "armv8_cortex_a55, armv8_cortex_a76");
+	snprintf(t->cfg.vcpu_affinity, LKVM_CPULIST_MAX, "0,901");
+	refused(t, LKVM_ERR_INPUT, "armv8_cortex_a55, armv8_cortex_a76, armv8_cortex_a78");
 
 	snprintf(t->cfg.arm64.pmu_name, LKVM_PMU_NAME_MAX, "armv8_cortex_a57");
 	refused(t, LKVM_ERR_INPUT, "host=armv8_cortex_a57: this host's CPUs have");
 
 	/* by name; the CPUs it is on are not those the user said */
-	snprintf(t->cfg.arm64.pmu_name, LKVM_PMU_NAME_MAX, "armv8_cortex_a76");
-	snprintf(t->cfg.vcpu_affinity, LKVM_CPULIST_MAX, "0-2");
-	refused(t, LKVM_ERR_INPUT, "none of these CPUs has the PMU armv8_cortex_a76");
+	snprintf(t->cfg.arm64.pmu_name, LKVM_PMU_NAME_MAX, "armv8_cortex_a78");
+	refused(t, LKVM_ERR_INPUT, "host=armv8_cortex_a78: none of the CPUs");
+
+	/* nor those that this process may use */
+	t->cfg.vcpu_affinity[0] = '\0';
+	refused(t, LKVM_ERR_INPUT, "host=armv8_cortex_a78: none of the CPUs");
 
 	/* by the CPUs alone: the one that covers them */
 	t->cfg.arm64.pmu_name[0] = '\0';
@@ -194,28 +208,46 @@ static void where_cpus_differ_one_must_be_chosen(void **state)
 	pmu_free(t, &h);
 }
 
-static void vcpus_are_pinned_to_the_cpus_of_their_pmu(void **state)
+static cpu_set_t allowed;
+
+static void note_cpus(struct fakekvm *fk, unsigned int vcpu, void *ctx)
+{
+	(void)fk;
+	(void)vcpu;
+	(void)ctx;
+	assert_int_equal(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+}
+
+/* Run under taskset(1) as it were, with CPU 0 alone. */
+static void run_on_cpu_0(struct vmtest *t)
+{
+	static const struct fake_step steps[] = {
+		FAKE_CALL(note_cpus, NULL),
+		FAKE_SYSTEM_EVENT(KVM_SYSTEM_EVENT_SHUTDOWN),
+	};
+	cpu_set_t old, one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	assert_int_equal(sched_getaffinity(0, sizeof(old), &old), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	vmtest_run(t, steps, LKVM_CAUSE_POWEROFF, 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(old), &old), 0);
+	assert_true(CPU_EQUAL(&allowed, &one));
+}
+
+static void a_pmu_takes_cpus_away_and_gives_none(void **state)
 {
 	struct host h;
-	struct vmtest *t = vmtest_new(&fakekvm_arm64);
+	struct vmtest *t = pmu_new(&fakekvm_arm64, &h);
 
 	(void)state;
-	host_open(&h);
-	host_add(&h, "a", "8\n", "0\n");
-	host_add(&h, "b", "8\n", "1000-1023\n");
-	fakekvm_set_sysfs(t->fk, h.sysfs);
-	t->cfg.arm64.pmu = true;
-	snprintf(t->cfg.arm64.pmu_name, LKVM_PMU_NAME_MAX, "b");
-	/* which this host does not have */
-	vmtest_create(t);
-	assert_int_equal(lkvm_vm_start(t->vm, &t->err), -EINVAL);
-	assert_non_null(strstr(t->err.msg, "cannot be pinned"));
-	lkvm_vm_destroy(t->vm);
-	t->vm = NULL;
+	run_on_cpu_0(t);
+	pmu_free(t, &h);
 
-	t->err = (struct lkvm_error){ 0 };
-	snprintf(t->cfg.arm64.pmu_name, LKVM_PMU_NAME_MAX, "a");
-	vmtest_run(t, off, LKVM_CAUSE_POWEROFF, 0);
+	/* which one is said by the CPUs of this process */
+	t = different_new(&h);
+	run_on_cpu_0(t);
 	pmu_free(t, &h);
 }
 
@@ -406,7 +438,7 @@ int main(void)
 		cmocka_unit_test(counters_and_filters_come_before_init),
 		cmocka_unit_test(more_counters_than_there_are_is_said_with_how_many_there_are),
 		cmocka_unit_test(where_cpus_differ_one_must_be_chosen),
-		cmocka_unit_test(vcpus_are_pinned_to_the_cpus_of_their_pmu),
+		cmocka_unit_test(a_pmu_takes_cpus_away_and_gives_none),
 		cmocka_unit_test(a_host_that_describes_no_pmu_is_said_so),
 		cmocka_unit_test(auto_finds_whichever_interface_there_is),
 		cmocka_unit_test(the_user_may_say_which),
