@@ -20,8 +20,37 @@ await() {
 	[ -e "$1" ] || echo "there is no $1" >&2
 }
 
+# a_cpu_each: from now on the vCPU has CPU 0, and whoever serves it or talks to it CPU 1, for either
+# VMM. Who shares a CPU with whom is the scheduler's whim else, and worth more than what is measured.
+apart=
+a_cpu_each() {
+	apart=1
+	taskset -p 2 $$ >/dev/null
+}
+
+# move_vcpu: once there is one; its thread goes by its name
+move_vcpu() {
+	[ -n "$apart" ] || return 0
+	tries=0
+	while [ $tries -lt 100 ]; do
+		for comm in /proc/[0-9]*/task/*/comm; do
+			case $(cat "$comm" 2>/dev/null) in
+			vcpu0 | 'CPU 0/KVM')
+				comm=${comm%/comm}
+				taskset -p 1 "${comm##*/}" >/dev/null
+				return
+				;;
+			esac
+		done
+		tries=$((tries + 1))
+		sleep 0.1
+	done
+	echo "there is no thread of a vCPU" >&2
+}
+
 # run COMMAND...: what its guest said after "guest: ", without carriage returns
 run() {
+	move_vcpu &
 	"$@" </dev/null >out 2>err
 	status=$?
 	tr -d '\r' <out | sed -n 's/^guest: //p' >said
@@ -88,6 +117,7 @@ counts() {
 # and "guest: end X" it did something: X, then NAME NUMBER of all counters
 between() {
 	: >marks
+	move_vcpu &
 	"$@" </dev/null 2>err | tr -d '\r' | while IFS= read -r line; do
 		case $line in
 		"guest: begin "* | "guest: end "*) echo "${line#guest: } $(counts)" >>marks ;;
