@@ -82,7 +82,8 @@ WRAP(FAULTS_MEMORY, void *, mmap64,
 WRAP(FAULTS_FD, int, eventfd, (unsigned int val, int flags), (val, flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, timerfd_create, (int clock, int flags), (clock, flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, signalfd, (int fd, const void *set, int flags), (fd, set, flags), -1, EMFILE)
-WRAP(FAULTS_FD, int, memfd_create, (const char *name, unsigned int flags), (name, flags), -1, EMFILE)
+WRAP(FAULTS_FD, int, memfd_create, (const char *name, unsigned int flags), (name, flags), -1,
+     EMFILE)
 WRAP(FAULTS_FD, int, epoll_create1, (int flags), (flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, socket, (int family, int type, int proto), (family, type, proto), -1, EMFILE)
 WRAP(FAULTS_FD, DIR *, opendir, (const char *path), (path), NULL, EMFILE)

@@ -34,22 +34,25 @@ int arch_init_vm(struct machine *m, struct lkvm_error *err);
 u32 arch_vcpu_id(const struct machine *m, unsigned int index);
 
 /*
- * After all vCPUs exist: what the guest may see of them, and what of an interrupt controller waits for
- * them. When this returns machine->msi is filled in, where there are messages.
+ * After all vCPUs exist: what the guest may see of them, and what of an interrupt controller waits
+ * for them. When this returns machine->msi is filled in, where there are messages.
  */
 int arch_init_vcpus(struct machine *m, struct lkvm_error *err);
 
 /* The board: devices and the buses they sit on. */
 int arch_add_devices(struct machine *m, struct lkvm_error *err);
 
-/*
- * Plug in the virtio device @index (from 0, fewer than LKVM_MAX_VIRTIO) of @cls with its own
- * configuration @cfg, over the transport of the config. The same index gets the same place
- * in every run.
- */
-struct virtio_class;
-int arch_add_virtio(struct machine *m, unsigned int index, const char *name,
-		    const struct virtio_class *cls, const void *cfg, struct lkvm_error *err);
+/* Where a virtio device is, by either transport; GSIs are those of arch_set_irq(). */
+struct virtio_place {
+	u64 mmio_base; /* in m->mmio */
+	u32 mmio_gsi;
+	struct pci_bus *pci_bus;
+	unsigned int pci_slot; /* from 1: slot 0 is the host bridge's */
+	u32 pci_gsi;	       /* of INTA# */
+};
+
+/* That of device @index, from 0, fewer than LKVM_MAX_VIRTIO: the same one in every run. */
+void arch_virtio_place(const struct machine *m, unsigned int index, struct virtio_place *place);
 
 /* Kernel, initrd, command line, firmware tables into memory; initial registers. */
 int arch_load(struct machine *m, struct lkvm_error *err);
@@ -61,8 +64,8 @@ int arch_load(struct machine *m, struct lkvm_error *err);
 void arch_set_irq(void *machine, u32 gsi, bool level);
 
 /*
- * Exits that only this architecture has, on the vCPU's thread. Contains no ioctl.
- * -ENOSYS when it does not know the reason either.
+ * Exits that only this architecture has, and a KVM_EXIT_FAIL_ENTRY it can say more of, on the
+ * vCPU's thread. Contains no ioctl. -ENOSYS when it knows no more of the reason either.
  */
 int arch_handle_exit(struct vcpu *vcpu, enum vcpu_action *action);
 

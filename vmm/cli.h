@@ -57,14 +57,15 @@ enum opt_group { GROUP_MACHINE, GROUP_CPU, GROUP_DEVICES, GROUP_END, GROUP_TALK,
 struct opt {
 	char letter; /* 0: none */
 	const char *name;
-	const char *arg;  /* what it takes, for the help; NULL: nothing */
-	bool optional;	  /* the argument may be left out, and comes only as --name=ARG */
-	const char *only; /* the guest architecture that has it; NULL: all do */
+	const char *arg;     /* what it takes, for the help; NULL: nothing */
+	bool optional;	     /* the argument may be left out, and comes only as --name=ARG */
+	const char *only[2]; /* the guest architectures that have it; none: all do */
 	enum opt_group group;
 
 	/* @val is NULL for options without argument. 0, or CLI_BAD_INPUT after a message. */
 	int (*set)(struct run_opts *o, const struct opt *opt, const char *val);
 	size_t at, size; /* the field of struct lkvm_config that @set sets, if it is one of many */
+	const char *allowed; /* what @set takes, if that is not the same for all who share it */
 
 	const char *help;      /* or, with @set NULL, why the option is refused */
 	const char *elsewhere; /* why others than @only refuse it; NULL: they do not have it */
@@ -78,8 +79,6 @@ int opt_pmu(struct run_opts *o, const struct opt *opt, const char *val);
 int opt_pmu_partition(struct run_opts *o, const struct opt *opt, const char *val);
 int opt_counter_offset(struct run_opts *o, const struct opt *opt, const char *val);
 int opt_sve_max_vl(struct run_opts *o, const struct opt *opt, const char *val);
-int opt_firmware_address(struct run_opts *o, const struct opt *opt, const char *val);
-int opt_debug_exit_gpa(struct run_opts *o, const struct opt *opt, const char *val);
 
 /* cli_opts.c: the options of `lkvm run`. 0, or an exit status after printing what is wrong. */
 int run_opts_parse(struct run_opts *opts, int argc, char **argv);

@@ -112,24 +112,3 @@ int opt_counter_offset(struct run_opts *o, const struct opt *opt, const char *va
 	o->cfg.arm64.counter_offset = n;
 	return 0;
 }
-
-int opt_firmware_address(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	unsigned long long n;
-
-	if (!cli_number_in(val, 1, UINT64_MAX, &n))
-		return opt_bad(opt, val, "an address in memory, such as 0x80000000");
-	o->cfg.firmware_addr = n;
-	return 0;
-}
-
-int opt_debug_exit_gpa(struct run_opts *o, const struct opt *opt, const char *val)
-{
-	unsigned long long n = 0;
-
-	o->cfg.debug_exit = true;
-	if (val && !cli_number_in(val, 1, UINT64_MAX, &n))
-		return opt_bad(opt, val, "an address, a multiple of 4, such as 0x1050000");
-	o->cfg.debug_exit_addr = n;
-	return 0;
-}

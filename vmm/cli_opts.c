@@ -57,6 +57,17 @@ static int set_cpu_list(struct run_opts *o, const struct opt *opt, const char *v
 	return *val ? set_text(o, opt, val) : opt_bad(opt, "''", "CPUs of the host such as 0-3,8");
 }
 
+/* Not 0, which means the usual place; how far the others reach is the library's to judge. */
+static int set_address(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	unsigned long long addr;
+
+	if (!cli_number_in(val, 1, UINT64_MAX, &addr))
+		return opt_bad(opt, val, opt->allowed);
+	*(uint64_t *)field(o, opt) = addr;
+	return 0;
+}
+
 /* "a|b|c" as "a, b or c" */
 static void spell_words(const char *words, char *text, size_t size)
 {
@@ -204,19 +215,14 @@ static int set_pvpanic(struct run_opts *o, const struct opt *opt, const char *va
 	return 0;
 }
 
+/* Where it is a port, that word means the usual one. */
 static int set_debug_exit(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	unsigned long long addr;
-	char *end;
+	bool usual = !val || (!strcmp(opt->arg, "PORT") && !strcmp(val, "port"));
 
 	o->cfg.debug_exit = true;
-	if (!val || !strcmp(val, "port"))
-		return 0;
-	/* 0 means the usual place; how far the others reach is the library's to judge */
-	if (!cli_number(val, &addr, &end) || *end || !addr)
-		return opt_bad(opt, val, "a port, 1 to 0xfffc, such as 0xf4");
-	o->cfg.debug_exit_addr = addr;
-	return 0;
+	o->cfg.debug_exit_addr = 0;
+	return usual ? 0 : set_address(o, opt, val);
 }
 
 /* ---- the end ------------------------------------------------------------------------ */
@@ -280,8 +286,8 @@ static int set_help(struct run_opts *o, const struct opt *opt, const char *val)
 #define FILENAME(f)	.set = set_file, FIELD(f)
 #define WORD(f)		.set = set_word, FIELD(f)
 
-#define X86	.only = "x86-64"
-#define ARM64	.only = "arm64"
+#define X86	.only = { "x86-64" }
+#define ARM64	.only = { "arm64" }
 
 static const struct opt options[] = {
 	{ 'k', "kernel", "FILE", X86, .group = GROUP_MACHINE, FILENAME(kernel),
@@ -296,7 +302,9 @@ static const struct opt options[] = {
 	  .help = "firmware instead of a kernel: raw code",
 	  .elsewhere = "kernels are booted directly, without firmware, in this version" },
 	{ 0, "firmware-address", "ADDR", ARM64, .group = GROUP_MACHINE,
-	  .set = opt_firmware_address, .help = "where it is put (default 0x80000000)" },
+	  .set = set_address, FIELD(firmware_addr),
+	  .allowed = "an address in memory, such as 0x80000000",
+	  .help = "where it is put (default 0x80000000)" },
 	{ 'm', "mem", "SIZE", .group = GROUP_MACHINE, .set = set_mem,
 	  .help = "memory, MiB or with K, M, G, T (default 256M)" },
 	{ 'c', "cpus", "N[,sockets=S][,cores=C][,threads=T]", .group = GROUP_MACHINE,
@@ -351,10 +359,12 @@ static const struct opt options[] = {
 	{ 0, "pvpanic", "pci", .group = GROUP_DEVICES, .set = set_pvpanic,
 	  .help = "pvpanic is a PCI device, not where it usually is" },
 	{ 0, "debug-exit", "PORT", .optional = true, X86, .group = GROUP_DEVICES,
-	  .set = set_debug_exit,
+	  .set = set_debug_exit, FIELD(debug_exit_addr),
+	  .allowed = "a port, 1 to 0xfffc, such as 0xf4",
 	  .help = "what the guest writes there is its verdict (default 0xf4)" },
 	{ 0, "debug-exit", "ADDR", .optional = true, ARM64, .group = GROUP_DEVICES,
-	  .set = opt_debug_exit_gpa,
+	  .set = set_debug_exit, FIELD(debug_exit_addr),
+	  .allowed = "an address, a multiple of 4, such as 0x1050000",
 	  .help = "what the guest writes there is its verdict (default 0x1050000)" },
 
 	{ 0, "timeout", "SECONDS", .group = GROUP_END, .set = set_timeout,
@@ -394,7 +404,11 @@ static const struct opt options[] = {
 /* This lkvm's guests have it. */
 static bool is_ours(const struct opt *opt)
 {
-	return !opt->only || !strcmp(opt->only, lkvm_guest_arch());
+	bool ours = !opt->only[0];
+
+	for (size_t i = 0; !ours && i < COUNT(opt->only) && opt->only[i]; i++)
+		ours = !strcmp(opt->only[i], lkvm_guest_arch());
+	return ours;
 }
 
 /* Of two architectures' options of one name, ours; by name, or by letter if @name is NULL. */
@@ -422,8 +436,10 @@ static int refuse(const struct opt *opt)
 	if (why)
 		return cli_fail(CLI_BAD_INPUT, "--%s: %s (this lkvm runs %s guests)", opt->name,
 				why, lkvm_guest_arch());
-	return cli_fail(CLI_BAD_INPUT, "--%s: only %s guests have it (this lkvm runs %s guests)",
-			opt->name, opt->only, lkvm_guest_arch());
+	return cli_fail(CLI_BAD_INPUT,
+			"--%s: only %s%s%s guests have it (this lkvm runs %s guests)", opt->name,
+			opt->only[0], opt->only[1] ? " and " : "", opt->only[1] ? opt->only[1] : "",
+			lkvm_guest_arch());
 }
 
 static int apply(struct run_opts *o, const struct opt *opt, const char *attached, int argc,

@@ -75,6 +75,74 @@ static int check_name(const char *option, const char *name, struct lkvm_error *e
 	return 0;
 }
 
+/* ---- what only some architectures have ---------------------------------------------- */
+
+#define X86   "x86-64"
+#define ARM64 "arm64"
+
+#define FIELD(f) \
+	.at = offsetof(struct lkvm_config, f), .size = sizeof(((struct lkvm_config *)NULL)->f)
+/* "" is not given, whatever is behind it */
+#define TEXT(f) .at = offsetof(struct lkvm_config, f), .size = 1
+
+static const struct {
+	const char *option;
+	size_t at, size;      /* in struct lkvm_config; all zero where guests do not have it */
+	const char *archs[2]; /* whose guests have it, by arch_name */
+	const char *instead;  /* what the others have, or NULL */
+} not_for_all[] = {
+	{ "--boot", FIELD(boot), .archs = { X86 } },
+	{ "--dump-acpi", TEXT(dump_acpi), .archs = { X86 },
+	  .instead = "a device tree, see --dump-dtb" },
+	{ "--dump-dtb", TEXT(dump_dtb), .archs = { ARM64 }, .instead = "ACPI, see --dump-acpi" },
+	{ "--firmware", TEXT(firmware), .archs = { ARM64 } },
+	{ "--firmware-address", FIELD(firmware_addr), .archs = { ARM64 } },
+	{ "--flash", TEXT(flash), .archs = { ARM64 } },
+	{ "--irqchip", FIELD(arm64.irqchip), .archs = { ARM64 } },
+	{ "--nested", FIELD(arm64.nested), .archs = { ARM64 } },
+	{ "--e2h0", FIELD(arm64.e2h0), .archs = { ARM64 } },
+	{ "--counter-offset", FIELD(arm64.counter_offset), .archs = { ARM64 } },
+	{ "--pmu", FIELD(arm64.pmu), .archs = { ARM64 } },
+	{ "--pmu", FIELD(arm64.pmu_counters), .archs = { ARM64 } },
+	{ "--pmu", TEXT(arm64.pmu_name), .archs = { ARM64 } },
+	{ "--pmu", FIELD(arm64.n_pmu_filters), .archs = { ARM64 } },
+	{ "--pmu-partition", FIELD(arm64.pmu_partition), .archs = { ARM64 } },
+	{ "--pmu-partition-abi", FIELD(arm64.pmu_partition_abi), .archs = { ARM64 } },
+	{ "--sve-max-vl", FIELD(arm64.sve_max_vl), .archs = { ARM64 } },
+	{ "--disable-mte", FIELD(arm64.no_mte), .archs = { ARM64 } },
+	{ "--no-pvtime", FIELD(arm64.no_pvtime), .archs = { ARM64 } },
+};
+
+static bool all_zero(const char *p, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (p[i])
+			return false;
+	}
+	return true;
+}
+
+static bool is_ours(const char *const archs[2])
+{
+	return !strcmp(archs[0], arch_name) || (archs[1] && !strcmp(archs[1], arch_name));
+}
+
+/* What was asked for is refused rather than left out. */
+static int check_others(const struct lkvm_config *cfg, struct lkvm_error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(not_for_all); i++) {
+		const char *const *archs = not_for_all[i].archs, *instead = not_for_all[i].instead;
+
+		if (is_ours(archs) ||
+		    all_zero((const char *)cfg + not_for_all[i].at, not_for_all[i].size))
+			continue;
+		return err_input(err, "%s: only %s%s%s guests have it%s%s", not_for_all[i].option,
+				 archs[0], archs[1] ? " and " : "", archs[1] ? archs[1] : "",
+				 instead ? "; others have " : "", instead ? instead : "");
+	}
+	return 0;
+}
+
 /* ---- virtio devices ----------------------------------------------------------------- */
 
 static bool terminated(const char *s, size_t size)
@@ -321,6 +389,8 @@ int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 
 	if (!ret)
 		ret = check_name("--name", cfg->name, err);
+	if (!ret)
+		ret = check_others(cfg, err);
 	if (ret)
 		return ret;
 	if (cfg->n_vcpus < 1 || cfg->n_vcpus > LKVM_MAX_VCPUS)
@@ -348,8 +418,7 @@ int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 	ret = check_affinity(cfg->vcpu_affinity, err);
 	if (!ret)
 		ret = check_devices(cfg, err);
-	/* Before what follows: not every architecture has firmware. */
 	if (!ret)
-		ret = arch_validate(cfg, err);
-	return ret ? ret : check_files(cfg, err);
+		ret = check_files(cfg, err);
+	return ret ? ret : arch_validate(cfg, err);
 }

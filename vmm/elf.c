@@ -300,6 +300,15 @@ void elf_move(struct elf_kernel *elf, u64 delta)
 	elf->entry += delta;
 }
 
+bool elf_has_code_at(const struct elf_kernel *elf, u64 gpa)
+{
+	for (unsigned int i = 0; i < elf->n_segments; i++)
+		if (gpa >= elf->segments[i].gpa &&
+		    gpa - elf->segments[i].gpa < elf->segments[i].filesz)
+			return true;
+	return false;
+}
+
 int elf_load(const struct image *img, const struct elf_kernel *elf, const struct gmem *gm,
 	     struct lkvm_error *err)
 {

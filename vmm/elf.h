@@ -41,6 +41,9 @@ int elf_parse(const struct image *img, u16 machine, struct elf_kernel *elf, stru
  */
 void elf_move(struct elf_kernel *elf, u64 delta);
 
+/* The file has a byte for @gpa: what the guest is entered at must not be BSS or nothing. */
+bool elf_has_code_at(const struct elf_kernel *elf, u64 gpa);
+
 /* Load the segments, zeroing what the file does not fill. One outside RAM: LKVM_ERR_INPUT. */
 int elf_load(const struct image *img, const struct elf_kernel *elf, const struct gmem *gm,
 	     struct lkvm_error *err);

@@ -78,8 +78,8 @@ void irq_chip_init(struct irq_chip *chip, void (*set)(void *ctx, u32 gsi, bool l
 void irq_chip_fini(struct irq_chip *chip);
 
 /*
- * Raise input @gsi and lower it at once: an edge. It may be one beyond IRQ_MAX_GSI, which no line has;
- * the machine's own code has checked it. Any thread.
+ * Raise input @gsi and lower it at once: an edge. It may be one beyond IRQ_MAX_GSI, which no line
+ * has; the machine's own code has checked it. Any thread.
  */
 void irq_pulse(struct irq_chip *chip, u32 gsi);
 

@@ -112,9 +112,14 @@ int kvm_create_vm(struct kvm *kvm, const struct kvm_host *host, unsigned long ty
 
 void kvm_destroy_vm(struct kvm *kvm)
 {
-	if (kvm->vm_fd >= 0)
-		kvm->be->close(kvm->be->ctx, kvm->vm_fd);
+	kvm_close_fd(kvm, kvm->vm_fd);
 	kvm->vm_fd = -1;
+}
+
+void kvm_close_fd(const struct kvm *kvm, int fd)
+{
+	if (fd >= 0)
+		kvm->be->close(kvm->be->ctx, fd);
 }
 
 /* ---- devices, attributes, registers ------------------------------------------------- */

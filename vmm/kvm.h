@@ -99,8 +99,11 @@ int kvm_require_named(const struct kvm *kvm, unsigned long cap, const char *name
 int kvm_ioctl_named(const struct kvm_backend *be, int fd, unsigned long req, unsigned long arg,
 		    const char *name, struct lkvm_error *err);
 
+/* A descriptor that an ioctl made; @fd < 0: there is none. */
+void kvm_close_fd(const struct kvm *kvm, int fd);
+
 /*
- * A device that KVM emulates (KVM_DEV_TYPE_*), to be closed by the backend's close. The
+ * A device that KVM emulates (KVM_DEV_TYPE_*), to be closed by kvm_close_fd(). The
  * descriptor, or -errno; without a message for -ENODEV, a type that this KVM does not have.
  */
 int kvm_create_device(const struct kvm *kvm, u32 type, struct lkvm_error *err);

@@ -39,6 +39,12 @@ const char *load_format_name(const u8 *head, size_t n);
 int load_dump(const char *option, const char *path, const void *data, size_t len,
 	      struct lkvm_error *err);
 
+/* For a message that says how much is needed: rounded up. */
+static inline unsigned long long to_mib(u64 bytes)
+{
+	return bytes / MIB + !!(bytes % MIB);
+}
+
 /* How many bytes of the beginning load_format_name() makes use of. */
 #define LOAD_FORMAT_HEAD 4096
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "devices/classes.h"
+#include "devices/pci.h"
 #include "linux-uapi/kvm.h"
 #include "vmm/arch.h"
 #include "vmm/peripherals.h"
@@ -81,6 +82,15 @@ static int bind_msi(void *ctx, const struct irq_msi *msi)
 	return msi_router_bind(&m->msi, msi);
 }
 
+void machine_irq_line(struct machine *m, u32 gsi, u32 irq, bool level)
+{
+	struct kvm_irq_level arg = { .irq = irq, .level = level };
+	struct lkvm_error err = { 0 };
+
+	if (kvm_vm_ioctl(&m->kvm, KVM_IRQ_LINE, &arg, &err) < 0 && ratelimit_ok(&m->irq_limit))
+		log_error(m->log, "interrupt %u: %s", gsi, err.msg);
+}
+
 int machine_add_dev(struct machine *m, const struct dev_slot *slot, struct lkvm_error *err)
 {
 	int ret;
@@ -93,42 +103,71 @@ int machine_add_dev(struct machine *m, const struct dev_slot *slot, struct lkvm_
 	return ret;
 }
 
-int machine_add_virtio_pci(struct machine *m, const char *name, struct pci_bus *bus,
-			   unsigned int slot, u32 gsi, const struct virtio_cfg *vcfg,
-			   struct lkvm_error *err)
-{
-	struct virtio_cfg cfg = *vcfg;
+/* ---- virtio ------------------------------------------------------------------------- */
 
-	cfg.bus = bus;
-	cfg.slot = slot;
+_Static_assert(LKVM_MAX_VIRTIO < PCI_MAX_SLOTS, "slot 0 is the host bridge's");
+
+static int add_virtio_pci(struct machine *m, const char *name, const struct virtio_place *place,
+			  struct virtio_cfg *cfg, struct lkvm_error *err)
+{
+	cfg->bus = place->pci_bus;
+	cfg->slot = place->pci_slot;
 	return machine_add_dev(m,
 			       &(struct dev_slot){ .cls = &virtio_pci_class,
 						   .name = name,
 						   .irq_chip = &m->irq_chip,
-						   .gsi = gsi,
-						   .cfg = &cfg },
+						   .gsi = place->pci_gsi,
+						   .cfg = cfg },
 			       err);
 }
 
-int machine_add_virtio_mmio(struct machine *m, const char *name, u64 base, u32 gsi,
-			    const struct virtio_cfg *vcfg, struct lkvm_error *err)
+static int add_virtio_mmio(struct machine *m, const char *name, const struct virtio_place *place,
+			   struct virtio_cfg *cfg, struct lkvm_error *err)
 {
-	struct virtio_cfg cfg = *vcfg;
-
-	cfg.mmio = &m->mmio;
-	cfg.base = base;
+	cfg->mmio = &m->mmio;
+	cfg->base = place->mmio_base;
 	return machine_add_dev(m,
 			       &(struct dev_slot){ .cls = &virtio_mmio_class,
 						   .name = name,
-						   .ranges = { { .bus = cfg.mmio,
-								 .base = cfg.base,
+						   .ranges = { { .bus = cfg->mmio,
+								 .base = cfg->base,
 								 .len = VIRTIO_MMIO_LEN,
 								 .sizes = BUS_SIZE_ANY } },
 						   .irq_chip = &m->irq_chip,
-						   .gsi = gsi,
-						   .cfg = &cfg },
+						   .gsi = place->mmio_gsi,
+						   .cfg = cfg },
 			       err);
 }
+
+int machine_add_virtio(struct machine *m, unsigned int index, const char *name,
+		       const struct virtio_class *cls, const void *cfg, struct lkvm_error *err)
+{
+	struct virtio_cfg vcfg = { .cls = cls, .cfg = cfg };
+	struct virtio_place place;
+
+	arch_virtio_place(m, index, &place);
+	if (m->cfg->virtio_transport == LKVM_VIRTIO_MMIO)
+		return add_virtio_mmio(m, name, &place, &vcfg, err);
+	return add_virtio_pci(m, name, &place, &vcfg, err);
+}
+
+unsigned int machine_n_virtio_mmio(const struct lkvm_config *cfg)
+{
+	return cfg->virtio_transport == LKVM_VIRTIO_MMIO ? peripherals_count(cfg) : 0;
+}
+
+int machine_check_pci(const struct lkvm_config *cfg, struct lkvm_error *err)
+{
+	if (cfg->pvpanic_pci && cfg->virtio_transport == LKVM_VIRTIO_PCI &&
+	    peripherals_count(cfg) >= MACHINE_PVPANIC_SLOT)
+		return err_input(err,
+				 "--pvpanic pci: takes the place of a virtio device; at most %d of "
+				 "them are allowed with it",
+				 MACHINE_PVPANIC_SLOT - 1);
+	return 0;
+}
+
+/* ---- all of it ---------------------------------------------------------------------- */
 
 static int create_vcpus(struct machine *m, struct lkvm_error *err)
 {

@@ -27,7 +27,7 @@ struct arch_machine;
 struct disk;
 struct pci_bus;
 struct peripherals;
-struct virtio_cfg;
+struct virtio_class;
 
 #define MACHINE_MAX_DEVS 64
 
@@ -106,13 +106,24 @@ void machine_end(struct machine *m, enum lkvm_cause cause, u64 value, const char
 int machine_add_dev(struct machine *m, const struct dev_slot *slot, struct lkvm_error *err);
 
 /*
- * The same for a virtio device, of which @vcfg says what it is and the other arguments where: in
- * @slot of @bus, or with its registers at @base of m->mmio.
+ * The same for the virtio device @index of @cls with its own configuration @cfg, over the transport
+ * of the config, where arch_virtio_place() says.
  */
-int machine_add_virtio_pci(struct machine *m, const char *name, struct pci_bus *bus,
-			   unsigned int slot, u32 gsi, const struct virtio_cfg *vcfg,
-			   struct lkvm_error *err);
-int machine_add_virtio_mmio(struct machine *m, const char *name, u64 base, u32 gsi,
-			    const struct virtio_cfg *vcfg, struct lkvm_error *err);
+int machine_add_virtio(struct machine *m, unsigned int index, const char *name,
+		       const struct virtio_class *cls, const void *cfg, struct lkvm_error *err);
+
+/* How many of them the guest is told of one by one, by @cfg: those on PCI it finds itself. */
+unsigned int machine_n_virtio_mmio(const struct lkvm_config *cfg);
+
+/* Where every board has pvpanic if it is a PCI function. */
+#define MACHINE_PVPANIC_SLOT (PCI_MAX_SLOTS - 1)
+
+/* For arch_validate(): there is a place for each PCI function. */
+int machine_check_pci(const struct lkvm_config *cfg, struct lkvm_error *err);
+
+/*
+ * For arch_set_irq(): drive the line that KVM_IRQ_LINE calls @irq, on behalf of @gsi. Any thread.
+ */
+void machine_irq_line(struct machine *m, u32 gsi, u32 irq, bool level);
 
 #endif

@@ -142,7 +142,7 @@ int peripherals_plug(const struct peripherals *p, struct machine *m, struct lkvm
 			snprintf(name, sizeof(name), "%s%u", kinds[k].name, i);
 			if (kinds[k].fit)
 				kinds[k].fit(p, i, &cfg);
-			ret = arch_add_virtio(m, index++, name, kinds[k].cls, &cfg, err);
+			ret = machine_add_virtio(m, index++, name, kinds[k].cls, &cfg, err);
 			if (ret)
 				return ret;
 		}

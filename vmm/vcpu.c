@@ -59,8 +59,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	kvm = &vcpu->machine->kvm;
 	if (vcpu->run)
 		kvm->be->munmap(kvm->be->ctx, vcpu->run, kvm->host->run_size);
-	if (vcpu->fd >= 0)
-		kvm->be->close(kvm->be->ctx, vcpu->fd);
+	kvm_close_fd(kvm, vcpu->fd);
 	vcpu->run = NULL;
 	vcpu->fd = -1;
 }
@@ -193,6 +192,17 @@ static enum vcpu_action handle_system_event(struct vcpu *vcpu, const struct kvm_
 	return VCPU_STOP;
 }
 
+static enum vcpu_action handle_fail_entry(struct vcpu *vcpu, const struct kvm_run *run)
+{
+	u64 why = run->fail_entry.hardware_entry_failure_reason;
+
+	vcpu_note_exit(vcpu, KVM_EXIT_FAIL_ENTRY, 0, false, why, run->fail_entry.cpu);
+	machine_end(vcpu->machine, LKVM_CAUSE_ENTRY_FAILED, why,
+		    "vCPU %u: KVM refused to enter the guest, hardware reason 0x%llx", vcpu->index,
+		    (unsigned long long)why);
+	return VCPU_STOP;
+}
+
 /* KVM_RUN itself failed. Some errors pass when tried again. */
 static enum vcpu_action handle_run_error(struct vcpu *vcpu, int code)
 {
@@ -249,24 +259,15 @@ enum vcpu_action vcpu_handle_exit(struct vcpu *vcpu, int ret)
 		return handle_internal_error(vcpu, run);
 	case KVM_EXIT_SYSTEM_EVENT:
 		return handle_system_event(vcpu, run);
-	case KVM_EXIT_FAIL_ENTRY:
-		vcpu_note_exit(vcpu, reason, 0, false,
-			       run->fail_entry.hardware_entry_failure_reason, run->fail_entry.cpu);
-		machine_end(vcpu->machine, LKVM_CAUSE_ENTRY_FAILED,
-			    run->fail_entry.hardware_entry_failure_reason,
-			    "vCPU %u: KVM refused to enter the guest, hardware reason 0x%llx",
-			    vcpu->index,
-			    (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
-		return VCPU_STOP;
 	}
-	if (arch_handle_exit(vcpu, &action) == -ENOSYS) {
-		vcpu_note_exit(vcpu, reason, 0, false, 0, 0);
-		machine_end(vcpu->machine, LKVM_CAUSE_INTERNAL_ERROR, reason,
-			    "vCPU %u: KVM exit reason %u, which lkvm does not know", vcpu->index,
-			    reason);
-		return VCPU_STOP;
-	}
-	return action;
+	if (arch_handle_exit(vcpu, &action) != -ENOSYS)
+		return action;
+	if (reason == KVM_EXIT_FAIL_ENTRY)
+		return handle_fail_entry(vcpu, run);
+	vcpu_note_exit(vcpu, reason, 0, false, 0, 0);
+	machine_end(vcpu->machine, LKVM_CAUSE_INTERNAL_ERROR, reason,
+		    "vCPU %u: KVM exit reason %u, which lkvm does not know", vcpu->index, reason);
+	return VCPU_STOP;
 }
 
 /* ---- the thread ------------------------------------------------------------------------ */

@@ -19,7 +19,7 @@ struct fitting {
 	} cfg;
 };
 
-static u64 debug_exit_addr(const struct lkvm_config *cfg)
+u64 arm64_debug_exit_addr(const struct lkvm_config *cfg)
 {
 	if (!cfg->debug_exit)
 		return 0;
@@ -43,7 +43,7 @@ static bool fit_pvpanic(struct fitting *f, struct machine *m)
 static bool fit_pvpanic_pci(struct fitting *f, struct machine *m)
 {
 	f->cfg.pvpanic.bus = &m->arch->pci;
-	f->cfg.pvpanic.slot = PCI_MAX_SLOTS - 1;
+	f->cfg.pvpanic.slot = MACHINE_PVPANIC_SLOT;
 	return m->cfg->pvpanic_pci;
 }
 
@@ -73,7 +73,7 @@ static bool fit_flash(struct fitting *f, struct machine *m)
 
 static bool fit_debug_exit(struct fitting *f, struct machine *m)
 {
-	f->slot.ranges[0].base = debug_exit_addr(m->cfg);
+	f->slot.ranges[0].base = arm64_debug_exit_addr(m->cfg);
 	return m->cfg->debug_exit;
 }
 
@@ -132,12 +132,13 @@ _Static_assert(ARM64_FLASH_BASE + ARM64_FLASH_MAX <= ARM64_VIRTIO_MMIO_BASE, "an
 
 int arm64_check_board(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
-	const u64 addr = debug_exit_addr(cfg), len = ARM64_DEBUG_EXIT_LEN;
+	const u64 addr = arm64_debug_exit_addr(cfg), len = ARM64_DEBUG_EXIT_LEN;
 	const unsigned long long shown = addr;
 	const char *taken = NULL;
+	int ret = machine_check_pci(cfg, err);
 
-	if (!cfg->debug_exit)
-		return 0;
+	if (ret || !cfg->debug_exit)
+		return ret;
 	if (addr < ARM64_UART_BASE || addr > ARM64_FLASH_BASE - len || addr % len)
 		return err_input(err,
 				 "--debug-exit 0x%llx: must be a multiple of %d, 0x%llx to 0x%llx",
@@ -192,27 +193,14 @@ int arch_add_devices(struct machine *m, struct lkvm_error *err)
 	return ret;
 }
 
-/* ---- virtio ---------------------------------------------------------------------------- */
-
-_Static_assert(LKVM_MAX_VIRTIO < PCI_MAX_SLOTS, "slot 0 is the host bridge's");
-
-/* fdt.c announces as many MMIO devices as were added, and the interrupts of all slots. */
-int arch_add_virtio(struct machine *m, unsigned int index, const char *name,
-		    const struct virtio_class *cls, const void *cfg, struct lkvm_error *err)
+/* fdt.c announces the MMIO devices, and the interrupts of all slots. */
+void arch_virtio_place(const struct machine *m, unsigned int index, struct virtio_place *place)
 {
-	const struct virtio_cfg vcfg = { .cls = cls, .cfg = cfg };
-	unsigned int slot = index + 1;
-
-	if (m->cfg->virtio_transport == LKVM_VIRTIO_MMIO) {
-		m->arch->n_virtio_mmio = index + 1;
-		return machine_add_virtio_mmio(m, name, ARM64_VIRTIO_MMIO_GPA(index),
-					       ARM64_SPI_VIRTIO + index, &vcfg, err);
-	}
-	if (m->cfg->pvpanic_pci && slot == PCI_MAX_SLOTS - 1)
-		return err_input(err,
-				 "--pvpanic pci: takes the place of a virtio device; at most %d of "
-				 "them are allowed with it",
-				 LKVM_MAX_VIRTIO - 1);
-	return machine_add_virtio_pci(m, name, &m->arch->pci, slot, ARM64_SPI_VIRTIO + index, &vcfg,
-				      err);
+	*place = (struct virtio_place){
+		.mmio_base = ARM64_VIRTIO_MMIO_GPA(index),
+		.mmio_gsi = ARM64_SPI_VIRTIO + index,
+		.pci_bus = &m->arch->pci,
+		.pci_slot = index + 1,
+		.pci_gsi = ARM64_SPI_VIRTIO + index,
+	};
 }

@@ -12,7 +12,7 @@
 #define KERNEL_ALIGN	(2 * MIB)
 #define FIRMWARE_ALIGN	GMEM_PAGE_SIZE
 #define KERNEL_VA_START BIT(63)	   /* addresses of kernels have this bit, no machine's RAM has */
-#define INITRD_WINDOW	(32 * GIB) /* of the kernel and its initrd */
+#define INITRD_WINDOW	(32 * GIB) /* of the kernel and its initrd (booting.rst) */
 
 /*
  * Left behind a kernel that does not say how much it needs, where there is that much: flat binaries
@@ -40,11 +40,6 @@ struct plan {
 	struct boot_entry entry;
 };
 
-static unsigned long long to_mib(u64 bytes)
-{
-	return bytes / MIB + !!(bytes % MIB);
-}
-
 static unsigned long long to_kib(u64 bytes)
 {
 	return bytes / KIB + !!(bytes % KIB);
@@ -64,15 +59,6 @@ static int plan_image(struct plan *p, const struct arm64_image *h, struct lkvm_e
 	p->end_unknown = !h->size;
 	p->entry.pc = p->start;
 	return 0;
-}
-
-static bool elf_has_code_at(const struct elf_kernel *elf, u64 gpa)
-{
-	for (unsigned int i = 0; i < elf->n_segments; i++)
-		if (gpa >= elf->segments[i].gpa &&
-		    gpa - elf->segments[i].gpa < elf->segments[i].filesz)
-			return true;
-	return false;
 }
 
 /*
@@ -246,6 +232,14 @@ static int plan_initrd(struct plan *p, struct lkvm_error *err)
 
 	if (p->initrd->fd < 0)
 		return 0;
+	if (p->initrd->size > room && limit < p->ram_end)
+		return err_input(
+			err,
+			"initrd %s of %llu KiB does not fit: it must lie in the first %llu GiB of "
+			"memory, where there is room for %llu KiB behind the kernel",
+			p->initrd->path, to_kib(p->initrd->size),
+			(unsigned long long)(INITRD_WINDOW / GIB),
+			(unsigned long long)(room / KIB));
 	if (p->initrd->size > room)
 		return err_input(
 			err,

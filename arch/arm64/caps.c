@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
+#include "arch/arm64/pmu.h"
 #include "linux-uapi/arm64.h"
-#include "linux-uapi/unmerged.h"
 #include "vmm/arch.h"
 
 #define NO_CPU "this host's CPUs or KVM do not have it"
@@ -52,8 +52,7 @@ static int open_vcpu(struct probe *p, struct lkvm_error *err)
 
 static void close_vcpu(struct probe *p)
 {
-	if (p->fd >= 0)
-		p->kvm->be->close(p->kvm->be->ctx, p->fd);
+	kvm_close_fd(p->kvm, p->fd);
 }
 
 /* ---- features -------------------------------------------------------------------------- */
@@ -75,20 +74,6 @@ static void probe_nested(struct lkvm_caps *caps, const struct probe *p)
 			    "KVM cannot do without VHE in the guest", "CPUs with FEAT_NV1");
 }
 
-/* The number of event counters: PMCR_EL0.N (Arm ARM, D24.5). */
-static s64 n_counters(const struct probe *p)
-{
-	u64 pmcr = 0;
-
-	if (kvm_get_reg(p->kvm, p->fd, ARM64_SYS_REG(3, 3, 9, 12, 0), &pmcr))
-		return 1;
-	return (s64)(pmcr >> 11 & 0x1f);
-}
-
-/*
- * Never by a capability number: those of the series mean something else in released kernels. A
- * kernel with the ioctl says EPERM or, of a null pointer, EFAULT; no kernel does anything.
- */
 static void probe_partition(struct lkvm_caps *caps, const struct probe *p)
 {
 	static const char unreleased[] = "a kernel with the PMU partitioning series; no released "
@@ -100,7 +85,7 @@ static void probe_partition(struct lkvm_caps *caps, const struct probe *p)
 		caps_no(caps, "pmu-partition-attr", "guests have no PMU to partition", "");
 		return;
 	}
-	ret = p->kvm->be->ioctl(p->kvm->be->ctx, p->fd, KVM_ARM_PARTITION_PMU, 0);
+	ret = pmu_probe_partition_ioctl(p->kvm, p->fd);
 	if (ret == -EFAULT)
 		caps_yes(caps, "pmu-partition-ioctl", 1);
 	else if (ret == -EPERM)
@@ -110,8 +95,7 @@ static void probe_partition(struct lkvm_caps *caps, const struct probe *p)
 	else
 		caps_no(caps, "pmu-partition-ioctl", "KVM has no ioctl KVM_ARM_PARTITION_PMU",
 			unreleased);
-	if (kvm_has_attr(p->kvm, p->fd, KVM_ARM_VCPU_PMU_V3_CTRL,
-			 KVM_ARM_VCPU_PMU_V3_ENABLE_PARTITION))
+	if (pmu_has_partition_attr(p->kvm, p->fd))
 		caps_yes(caps, "pmu-partition-attr", 1);
 	else
 		caps_no(caps, "pmu-partition-attr", "KVM has no vCPU attribute for it", unreleased);
@@ -119,8 +103,12 @@ static void probe_partition(struct lkvm_caps *caps, const struct probe *p)
 
 static void probe_pmu(struct lkvm_caps *caps, const struct probe *p)
 {
-	if (p->pmu)
-		caps_yes(caps, "pmu", n_counters(p));
+	unsigned int n;
+
+	if (p->pmu && !pmu_n_counters(p->kvm, p->fd, &n))
+		caps_yes(caps, "pmu", n);
+	else if (p->pmu)
+		caps_no(caps, "pmu", "KVM does not say how many counters it has (PMCR_EL0)", "");
 	else
 		caps_no(caps, "pmu", "KVM has no PMUv3 for guests",
 			"CPUs with PMUv3, and a host kernel that has its driver (CONFIG_ARM_PMUV3) "
@@ -147,24 +135,28 @@ static void probe_gic(struct lkvm_caps *caps, const struct probe *p)
 		caps_no(caps, "its", p->v3 ? "KVM has no ITS for guests" : v3_reason, "");
 }
 
-/* The longest vector in bits: the highest bit of KVM_REG_ARM64_SVE_VLS. */
+/* The longest vector in bits: the highest bit of KVM_REG_ARM64_SVE_VLS. 0: unknown. */
 static s64 max_vl(const struct probe *p)
 {
 	u64 vls[KVM_ARM64_SVE_VLS_WORDS] = { 0 };
 
 	if (kvm_get_reg(p->kvm, p->fd, KVM_REG_ARM64_SVE_VLS, vls))
-		return 1;
+		return 0;
 	for (unsigned int bit = KVM_ARM64_SVE_VLS_WORDS * 64; bit-- > 0;) {
 		if (vls[bit / 64] & BIT(bit % 64))
 			return (s64)(bit + 1) * 128;
 	}
-	return 1;
+	return 0;
 }
 
 static void probe_cpu(struct lkvm_caps *caps, const struct probe *p)
 {
-	if (p->sve)
-		caps_yes(caps, "sve", max_vl(p));
+	s64 vl = p->sve ? max_vl(p) : 0;
+
+	if (vl)
+		caps_yes(caps, "sve", vl);
+	else if (p->sve)
+		caps_no(caps, "sve", "KVM does not say how long its vectors are", "");
 	else
 		caps_no(caps, "sve", NO_CPU, "CPUs with SVE, and CONFIG_ARM64_SVE on the host");
 	caps_by_kvm(caps, p->kvm, KVM_CAP_ARM_MTE, "mte", NO_CPU,

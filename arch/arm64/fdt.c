@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "arch/arm64/gic.h"
 #include "arch/arm64/layout.h"
 #include "devices/classes.h"
 #include "devices/pci.h"
@@ -118,15 +119,10 @@ static void put_spi(struct tree *t, u32 spi)
 	put_list(t, "interrupts", IRQ_SPI, spi, IRQ_LEVEL_HIGH);
 }
 
-static bool is_gicv2(const struct tree *t)
-{
-	return t->desc->irqchip == LKVM_IRQCHIP_GICV2 || t->desc->irqchip == LKVM_IRQCHIP_GICV2M;
-}
-
 /* A PPI's flags say, with a GICv2 only, which CPUs have it. */
 static u32 ppi_flags(const struct tree *t, u32 level)
 {
-	return level | (is_gicv2(t) ? (u32)(BIT(t->desc->n_vcpus) - 1) << 8 : 0);
+	return level | (gic_is_v2(t->desc->irqchip) ? (u32)(BIT(t->desc->n_vcpus) - 1) << 8 : 0);
 }
 
 #define PPI(intid) ((intid)-ARM64_PPI_INTID)
@@ -305,7 +301,7 @@ static void add_gic(struct tree *t)
 	const u64 n = d->n_vcpus;
 
 	begin(t, "interrupt-controller@%llx", ARM64_GIC_DIST_BASE);
-	if (is_gicv2(t)) {
+	if (gic_is_v2(t->desc->irqchip)) {
 		put_text(t, "compatible", "arm,cortex-a15-gic");
 		put_list(t, "reg", CELLS_64(ARM64_GIC_DIST_BASE), CELLS_64(ARM64_GICV2_DIST_LEN),
 			 CELLS_64(ARM64_GICV2_CPU_BASE), CELLS_64(ARM64_GICV2_CPU_LEN));

@@ -16,18 +16,11 @@ static const char *const kind_names[] = {
 	[LKVM_IRQCHIP_GICV3_ITS] = "gicv3-its",
 };
 
-static bool is_v3(enum lkvm_irqchip kind)
-{
-	return kind == LKVM_IRQCHIP_GICV3 || kind == LKVM_IRQCHIP_GICV3_ITS;
-}
-
 static enum lkvm_irqchip best_kind(const struct machine *m)
 {
 	if (kvm_has_device(&m->kvm, KVM_DEV_TYPE_ARM_VGIC_V3))
 		return kvm_has_device(&m->kvm, KVM_DEV_TYPE_ARM_VGIC_ITS) ? LKVM_IRQCHIP_GICV3_ITS
 									  : LKVM_IRQCHIP_GICV3;
-	/* More vCPUs than a GICv2 takes were asked for without naming it: that has a message too.
-	 */
 	return kvm_has_device(&m->kvm, KVM_DEV_TYPE_ARM_VGIC_V2) ? LKVM_IRQCHIP_GICV2M
 								 : LKVM_IRQCHIP_AUTO;
 }
@@ -41,10 +34,11 @@ static int choose_kind(struct machine *m, struct lkvm_error *err)
 	if (kind == LKVM_IRQCHIP_AUTO)
 		return err_unsupported(err, ENODEV,
 				       "this host's KVM has no interrupt controller for guests");
-	if (m->cfg->arm64.nested && !is_v3(kind))
+	if (m->cfg->arm64.nested && gic_is_v2(kind))
 		return err_unsupported(err, ENODEV,
 				       "--nested: this host's KVM has no GICv3 for guests");
-	if (!is_v3(kind) && m->cfg->n_vcpus > ARM64_GICV2_MAX_VCPUS)
+	/* --irqchip gicv2 with as many was refused with the config: here it was not named. */
+	if (gic_is_v2(kind) && m->cfg->n_vcpus > ARM64_GICV2_MAX_VCPUS)
 		return err_unsupported(err, E2BIG,
 				       "--cpus %u: this host's guests have a GICv2, which takes at "
 				       "most %d",
@@ -130,7 +124,7 @@ int gic_create(struct machine *m, struct lkvm_error *err)
 	int ret = choose_kind(m, err);
 
 	if (!ret)
-		ret = is_v3(g->kind) ? create_v3(m, err) : create_v2(m, err);
+		ret = gic_is_v2(g->kind) ? create_v2(m, err) : create_v3(m, err);
 	if (ret)
 		return ret;
 	n_irqs = ARM64_SPI_INTID + g->n_spis;
@@ -188,9 +182,7 @@ void gic_destroy(struct machine *m)
 {
 	struct gic *g = &m->arch->gic;
 
-	if (g->its_fd >= 0)
-		m->kvm.be->close(m->kvm.be->ctx, g->its_fd);
-	if (g->fd >= 0)
-		m->kvm.be->close(m->kvm.be->ctx, g->fd);
+	kvm_close_fd(&m->kvm, g->its_fd);
+	kvm_close_fd(&m->kvm, g->fd);
 	*g = (struct gic)GIC_INIT;
 }

@@ -2,7 +2,12 @@
 #ifndef LKVM_ARCH_ARM64_GIC_H
 #define LKVM_ARCH_ARM64_GIC_H
 
-#include "vmm/machine.h"
+#include <lkvm.h>
+
+#include "vmm/base.h"
+#include "vmm/err.h"
+
+struct machine;
 
 struct gic {
 	enum lkvm_irqchip kind; /* never LKVM_IRQCHIP_AUTO once it was made */
@@ -15,6 +20,12 @@ struct gic {
 	{                              \
 		.fd = -1, .its_fd = -1 \
 	}
+
+/* A GICv2, alone or with its frame for messages. */
+static inline bool gic_is_v2(enum lkvm_irqchip kind)
+{
+	return kind == LKVM_IRQCHIP_GICV2 || kind == LKVM_IRQCHIP_GICV2M;
+}
 
 /*
  * Create it, with addresses and numbers: which one @m->cfg asks for, or the best one this KVM has.

@@ -362,8 +362,7 @@ static int save_its(const struct saving *sv)
 
 static int save_all(const struct saving *sv)
 {
-	bool v2 = sv->s->kind == LKVM_IRQCHIP_GICV2 || sv->s->kind == LKVM_IRQCHIP_GICV2M;
-	int ret = v2 ? save_v2(sv) : save_v3(sv);
+	int ret = gic_is_v2(sv->s->kind) ? save_v2(sv) : save_v3(sv);
 
 	return ret || sv->s->kind != LKVM_IRQCHIP_GICV3_ITS ? ret : save_its(sv);
 }

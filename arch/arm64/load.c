@@ -44,13 +44,6 @@ static int add_topology(struct fdt_desc *desc, const struct lkvm_config *cfg,
 	return 0;
 }
 
-static u64 debug_exit_addr(const struct lkvm_config *cfg)
-{
-	if (!cfg->debug_exit)
-		return 0;
-	return cfg->debug_exit_addr ? cfg->debug_exit_addr : ARM64_DEBUG_EXIT_BASE;
-}
-
 static int load_fdt(struct machine *m, const struct boot_entry *entry, struct lkvm_error *err)
 {
 	const struct lkvm_config *cfg = m->cfg;
@@ -64,9 +57,9 @@ static int load_fdt(struct machine *m, const struct boot_entry *entry, struct lk
 		.nested = cfg->arm64.nested,
 		.pmu = cfg->arm64.pmu || cfg->arm64.pmu_partition,
 		.irqchip = m->arch->gic.kind,
-		.n_virtio_mmio = m->arch->n_virtio_mmio,
+		.n_virtio_mmio = machine_n_virtio_mmio(cfg),
 		.pvpanic = !cfg->pvpanic_pci,
-		.debug_exit = debug_exit_addr(cfg),
+		.debug_exit = arm64_debug_exit_addr(cfg),
 		.flash_size = m->arch->flash_size,
 	};
 	size_t used = 0;

@@ -16,7 +16,6 @@ struct arch_machine {
 	u64 mpidr[LKVM_MAX_VCPUS]; /* as KVM numbers the CPUs */
 
 	struct pci_bus pci;
-	unsigned int n_virtio_mmio;
 	u64 flash_size; /* bytes; 0: no flash */
 };
 
@@ -31,7 +30,10 @@ int arm64_vcpu_features(struct machine *m, struct kvm_vcpu_init *init, struct lk
 int arm64_pmu_check_config(const struct lkvm_config *cfg, struct lkvm_error *err);
 int arm64_pmu_init(struct machine *m, struct lkvm_error *err);
 
-/* board.c: --debug-exit names an address that is free. */
+/* board.c: --debug-exit names an address that is free, and there is a place for every device. */
 int arm64_check_board(const struct lkvm_config *cfg, struct lkvm_error *err);
+
+/* board.c: where the register of --debug-exit is; 0: there is none. */
+u64 arm64_debug_exit_addr(const struct lkvm_config *cfg);
 
 #endif

@@ -10,11 +10,10 @@
 
 #include "arch/arm64/layout.h"
 #include "arch/arm64/machine.h"
+#include "arch/arm64/pmu.h"
 #include "arch/arm64/pmu_host.h"
 #include "linux-uapi/unmerged.h"
 
-#define PMCR_EL0   ARM64_SYS_REG(3, 3, 9, 12, 0)
-#define PMCR_N(r)  ((unsigned int)((r) >> 11 & 0x1f))
 #define HOST_PARAM "arm_pmuv3.reserved_host_counters"
 
 enum partition { PARTITION_NONE, PARTITION_IOCTL, PARTITION_ATTR };
@@ -62,6 +61,29 @@ int arm64_pmu_check_config(const struct lkvm_config *cfg, struct lkvm_error *err
 	if (!asked_for(cfg) && (a->pmu_counters || a->n_pmu_filters || a->pmu_name[0]))
 		return err_input(err, "--pmu: is needed for its counters, filters and host PMU");
 	return 0;
+}
+
+/* ---- what a vCPU says ------------------------------------------------------------------ */
+
+int pmu_n_counters(const struct kvm *kvm, int vcpu_fd, unsigned int *n)
+{
+	u64 pmcr = 0;
+	int ret = kvm_get_reg(kvm, vcpu_fd, PMCR_EL0, &pmcr);
+
+	*n = (unsigned int)(pmcr >> 11 & 0x1f);
+	return ret;
+}
+
+/* EPERM and EFAULT come from a kernel that has the ioctl, and no kernel does anything with NULL. */
+int pmu_probe_partition_ioctl(const struct kvm *kvm, int vcpu_fd)
+{
+	return kvm_fd_ioctl(kvm, vcpu_fd, KVM_ARM_PARTITION_PMU, NULL, NULL);
+}
+
+bool pmu_has_partition_attr(const struct kvm *kvm, int vcpu_fd)
+{
+	return kvm_has_attr(kvm, vcpu_fd, KVM_ARM_VCPU_PMU_V3_CTRL,
+			    KVM_ARM_VCPU_PMU_V3_ENABLE_PARTITION);
 }
 
 static int set_pmu_attr(struct machine *m, const struct vcpu *vcpu, u64 attr, const void *addr,
@@ -126,7 +148,7 @@ static int set_counters(struct machine *m, unsigned int n, struct lkvm_error *er
 	const char *option = m->cfg->arm64.pmu_partition ? "--pmu-partition" : "--pmu counters";
 	const struct vcpu *vcpu = &m->vcpus[0];
 	struct lkvm_error why = { 0 };
-	u64 pmcr = 0;
+	unsigned int have;
 	int ret;
 
 	if (!kvm_has_attr(&m->kvm, vcpu->fd, KVM_ARM_VCPU_PMU_V3_CTRL,
@@ -138,9 +160,8 @@ static int set_counters(struct machine *m, unsigned int n, struct lkvm_error *er
 			option, n);
 	ret = set_pmu_attr(m, vcpu, KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS, &n,
 			   "the number of PMU counters", &why);
-	if (ret == -EINVAL && !kvm_get_reg(&m->kvm, vcpu->fd, PMCR_EL0, &pmcr))
-		return err_input(err, "%s %u: there are %u event counters", option, n,
-				 PMCR_N(pmcr));
+	if (ret == -EINVAL && !pmu_n_counters(&m->kvm, vcpu->fd, &have))
+		return err_input(err, "%s %u: there are %u event counters", option, n, have);
 	if (ret && err)
 		*err = why;
 	return ret;
@@ -163,18 +184,6 @@ static int not_there(const char *what, struct lkvm_error *err)
 			       what);
 }
 
-/* EPERM and EFAULT come from a kernel that has the ioctl, and no kernel does anything with NULL. */
-static int probe_ioctl(const struct machine *m)
-{
-	const struct kvm *kvm = &m->kvm;
-
-	return kvm->be->ioctl(kvm->be->ctx, m->vcpus[0].fd, KVM_ARM_PARTITION_PMU, 0);
-}
-
-/*
- * Which interface there is. KVM_CHECK_EXTENSION is not asked: the series' capability numbers
- * are others' in released kernels.
- */
 static int choose_abi(const struct machine *m, enum partition *abi, struct lkvm_error *err)
 {
 	enum lkvm_pmu_partition_abi wanted = m->cfg->arm64.pmu_partition_abi;
@@ -184,15 +193,14 @@ static int choose_abi(const struct machine *m, enum partition *abi, struct lkvm_
 	*abi = PARTITION_NONE;
 	if (!m->cfg->arm64.pmu_partition)
 		return 0;
-	attr = kvm_has_attr(&m->kvm, m->vcpus[0].fd, KVM_ARM_VCPU_PMU_V3_CTRL,
-			    KVM_ARM_VCPU_PMU_V3_ENABLE_PARTITION);
+	attr = pmu_has_partition_attr(&m->kvm, m->vcpus[0].fd);
 	if (wanted != LKVM_PMU_PARTITION_IOCTL && attr) {
 		*abi = PARTITION_ATTR;
 		return 0;
 	}
 	if (wanted == LKVM_PMU_PARTITION_ATTR)
 		return not_there("no vCPU attribute for it", err);
-	ret = probe_ioctl(m);
+	ret = pmu_probe_partition_ioctl(&m->kvm, m->vcpus[0].fd);
 	if (ret == -EPERM)
 		return no_permission(err);
 	if (ret != -EFAULT)
@@ -239,14 +247,13 @@ static int partition_by_ioctl(struct machine *m, const struct vcpu *vcpu, struct
 static int check_part(struct machine *m, const struct vcpu *vcpu, struct lkvm_error *err)
 {
 	unsigned int n = m->cfg->arm64.pmu_partition;
-	u64 pmcr = 0;
-	int ret = kvm_get_reg(&m->kvm, vcpu->fd, PMCR_EL0, &pmcr);
+	unsigned int have;
+	int ret = pmu_n_counters(&m->kvm, vcpu->fd, &have);
 
 	if (ret)
 		return err_host(err, -ret, "reading PMCR_EL0 of vCPU %u", vcpu->index);
-	if (PMCR_N(pmcr) != n)
-		return err_input(err, "--pmu-partition %u: there are %u event counters", n,
-				 PMCR_N(pmcr));
+	if (have != n)
+		return err_input(err, "--pmu-partition %u: there are %u event counters", n, have);
 	return 0;
 }
 

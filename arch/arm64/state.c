@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/arm64/pmu.h"
+
 #define PMINTENCLR_EL1 ARM64_SYS_REG(3, 0, 9, 14, 2)
-#define PMCR_EL0       ARM64_SYS_REG(3, 3, 9, 12, 0)
 #define PMCNTENCLR_EL0 ARM64_SYS_REG(3, 3, 9, 12, 2)
 #define PMOVSCLR_EL0   ARM64_SYS_REG(3, 3, 9, 12, 3)
 #define CNTHP_CTL_EL2  ARM64_SYS_REG(3, 4, 14, 2, 1)
@@ -14,14 +15,14 @@
 
 #define PVTIME_UNSET (~0ull) /* what KVM says of a vCPU that was given no address */
 
-size_t vcpu_reg_size(u64 id)
+size_t arm64_vcpu_reg_size(u64 id)
 {
 	unsigned int shift = (id & KVM_REG_SIZE_MASK) >> KVM_REG_SIZE_SHIFT;
 
-	return BIT(shift) <= VCPU_REG_MAX ? BIT(shift) : 0;
+	return BIT(shift) <= ARM64_VCPU_REG_MAX ? BIT(shift) : 0;
 }
 
-void vcpu_state_free(struct arm64_vcpu_state *state)
+void arm64_vcpu_state_free(struct arm64_vcpu_state *state)
 {
 	if (!state)
 		return;
@@ -48,14 +49,15 @@ static bool same_value(u64 id, const void *a, const void *b)
 {
 	u64 va, vb;
 
-	if (vcpu_reg_size(id) != sizeof(u64))
-		return !memcmp(a, b, vcpu_reg_size(id));
+	if (arm64_vcpu_reg_size(id) != sizeof(u64))
+		return !memcmp(a, b, arm64_vcpu_reg_size(id));
 	memcpy(&va, a, sizeof(va));
 	memcpy(&vb, b, sizeof(vb));
 	return !((va ^ vb) & ~moving_bits(id));
 }
 
-bool vcpu_state_same(const struct arm64_vcpu_state *a, const struct arm64_vcpu_state *b, u64 *id)
+bool arm64_vcpu_state_same(const struct arm64_vcpu_state *a, const struct arm64_vcpu_state *b,
+			   u64 *id)
 {
 	*id = 0;
 	for (u32 i = 0; i < a->n_regs && i < b->n_regs; i++) {
@@ -76,20 +78,20 @@ bool vcpu_state_same(const struct arm64_vcpu_state *a, const struct arm64_vcpu_s
 /* KVM's list of this vCPU's registers, to be freed. */
 static int list_regs(const struct vcpu *vcpu, struct kvm_reg_list **out, struct lkvm_error *err)
 {
-	const struct kvm_backend *be = vcpu->machine->kvm.be;
+	const struct kvm *kvm = &vcpu->machine->kvm;
 	struct kvm_reg_list count = { 0 }, *list;
-	int ret = be->ioctl(be->ctx, vcpu->fd, KVM_GET_REG_LIST, KVM_ARG(&count));
+	int ret = kvm_fd_ioctl(kvm, vcpu->fd, KVM_GET_REG_LIST, &count, NULL);
 
 	if (ret < 0 && ret != -E2BIG)
 		return err_host(err, -ret, "KVM_GET_REG_LIST of vCPU %u", vcpu->index);
-	if (count.n > VCPU_STATE_MAX_REGS)
+	if (count.n > ARM64_VCPU_STATE_MAX_REGS)
 		return err_host(err, E2BIG, "vCPU %u: KVM lists %llu registers", vcpu->index,
 				(unsigned long long)count.n);
 	list = calloc(1, sizeof(*list) + count.n * sizeof(list->reg[0]));
 	if (!list)
 		return err_host(err, ENOMEM, "registers of vCPU %u", vcpu->index);
 	list->n = count.n;
-	ret = be->ioctl(be->ctx, vcpu->fd, KVM_GET_REG_LIST, KVM_ARG(list));
+	ret = kvm_fd_ioctl(kvm, vcpu->fd, KVM_GET_REG_LIST, list, NULL);
 	if (ret < 0 || list->n > count.n) {
 		free(list);
 		return err_host(err, ret < 0 ? -ret : E2BIG, "KVM_GET_REG_LIST of vCPU %u",
@@ -110,7 +112,7 @@ static int lay_out(struct arm64_vcpu_state *s, const struct vcpu *vcpu,
 		return err_host(err, ENOMEM, "registers of vCPU %u", vcpu->index);
 	s->n_regs = (u32)list->n;
 	for (u32 i = 0; i < s->n_regs; i++) {
-		size_t size = vcpu_reg_size(list->reg[i]);
+		size_t size = arm64_vcpu_reg_size(list->reg[i]);
 
 		if (!size)
 			return err_host(err, EPROTO,
@@ -182,7 +184,7 @@ static int get_all(struct arm64_vcpu_state *s, const struct vcpu *vcpu, struct l
 	return ret;
 }
 
-int vcpu_state_get(struct vcpu *vcpu, struct arm64_vcpu_state **out, struct lkvm_error *err)
+int arm64_vcpu_state_get(struct vcpu *vcpu, struct arm64_vcpu_state **out, struct lkvm_error *err)
 {
 	struct arm64_vcpu_state *s = calloc(1, sizeof(*s));
 	int ret;
@@ -192,7 +194,7 @@ int vcpu_state_get(struct vcpu *vcpu, struct arm64_vcpu_state **out, struct lkvm
 		return err_host(err, ENOMEM, "state of vCPU %u", vcpu->index);
 	ret = get_all(s, vcpu, err);
 	if (ret) {
-		vcpu_state_free(s);
+		arm64_vcpu_state_free(s);
 		return ret;
 	}
 	*out = s;
@@ -256,13 +258,13 @@ static int refused(const struct vcpu *vcpu, u64 id, const void *want, const void
 	const char *text = why ? err_text(why) : "it does not keep it";
 	u64 w = 0, h = 0;
 
-	if (vcpu_reg_size(id) > sizeof(u64))
+	if (arm64_vcpu_reg_size(id) > sizeof(u64))
 		return err_unsupported(err, why ? why : EINVAL,
 				       "vCPU %u: register 0x%llx cannot be given its value on this "
 				       "host: %s",
 				       vcpu->index, (unsigned long long)id, text);
-	memcpy(&w, want, vcpu_reg_size(id));
-	memcpy(&h, have, vcpu_reg_size(id));
+	memcpy(&w, want, arm64_vcpu_reg_size(id));
+	memcpy(&h, have, arm64_vcpu_reg_size(id));
 	return err_unsupported(err, why ? why : EINVAL,
 			       "vCPU %u: register 0x%llx is 0x%llx on this host and cannot be made "
 			       "0x%llx: %s",
@@ -285,7 +287,7 @@ static int read_back(const struct vcpu *vcpu, u64 id, void *val, struct lkvm_err
 
 static int set_reg(const struct vcpu *vcpu, u64 id, const void *val, struct lkvm_error *err)
 {
-	_Alignas(16) u8 have[VCPU_REG_MAX];
+	_Alignas(16) u8 have[ARM64_VCPU_REG_MAX];
 	int why = -kvm_set_reg(&vcpu->machine->kvm, vcpu->fd, id, val), ret;
 
 	if (!why)
@@ -301,7 +303,7 @@ static int set_reg(const struct vcpu *vcpu, u64 id, const void *val, struct lkvm
 static int check_regs(const struct vcpu *vcpu, const struct arm64_vcpu_state *s,
 		      struct lkvm_error *err)
 {
-	_Alignas(16) u8 have[VCPU_REG_MAX];
+	_Alignas(16) u8 have[ARM64_VCPU_REG_MAX];
 
 	for (u32 i = 0; i < s->n_regs; i++) {
 		u64 id = s->regs[i].id;
@@ -342,12 +344,38 @@ static int set_pvtime(const struct vcpu *vcpu, u64 gpa, struct lkvm_error *err)
 			    KVM_ARM_VCPU_PVTIME_IPA, &gpa, "steal time", err);
 }
 
-int vcpu_state_set(struct vcpu *vcpu, const struct arm64_vcpu_state *s, struct lkvm_error *err)
+/* It may come from a file: its values lie within it, and none is larger than the room for one. */
+static int check_state(const struct vcpu *vcpu, const struct arm64_vcpu_state *s,
+		       struct lkvm_error *err)
+{
+	if (s->n_regs > ARM64_VCPU_STATE_MAX_REGS)
+		return err_input(err, "the saved vCPU %u has %u registers; at most %d are possible",
+				 vcpu->index, s->n_regs, ARM64_VCPU_STATE_MAX_REGS);
+	for (u32 i = 0; i < s->n_regs; i++) {
+		const struct arm64_reg *reg = &s->regs[i];
+		size_t size = arm64_vcpu_reg_size(reg->id);
+
+		if (!size)
+			return err_input(err, "the saved vCPU %u has a register 0x%llx, too large",
+					 vcpu->index, (unsigned long long)reg->id);
+		if (!range_fits(reg->off, size, s->n_values))
+			return err_input(err,
+					 "the saved vCPU %u has register 0x%llx at %u of %u bytes",
+					 vcpu->index, (unsigned long long)reg->id, reg->off,
+					 s->n_values);
+	}
+	return 0;
+}
+
+int arm64_vcpu_state_set(struct vcpu *vcpu, const struct arm64_vcpu_state *s,
+			 struct lkvm_error *err)
 {
 	const struct kvm *kvm = &vcpu->machine->kvm;
 	struct kvm_mp_state mp = { .mp_state = s->mp_state };
-	int ret;
+	int ret = check_state(vcpu, s, err);
 
+	if (ret)
+		return ret;
 	if (s->has_events) {
 		ret = kvm_require(kvm, KVM_CAP_VCPU_EVENTS, err);
 		if (ret < 0)
@@ -384,7 +412,8 @@ static int set_counter(const struct machine *m, u64 id, u64 val, struct lkvm_err
 	return ret ? err_host(err, -ret, "setting the guest's counter") : 0;
 }
 
-int clock_state_get(struct machine *m, struct clock_state *clock, struct lkvm_error *err)
+int arm64_clock_state_get(struct machine *m, struct arm64_clock_state *clock,
+			  struct lkvm_error *err)
 {
 	int ret = get_counter(m, KVM_REG_ARM_TIMER_CNT, &clock->virt, err);
 
@@ -417,7 +446,8 @@ static int set_clock_by_offset(struct machine *m, u64 guest, struct lkvm_error *
 	return ret ? ret : set_offset(m, host - guest, err);
 }
 
-int clock_state_set(struct machine *m, const struct clock_state *clock, struct lkvm_error *err)
+int arm64_clock_state_set(struct machine *m, const struct arm64_clock_state *clock,
+			  struct lkvm_error *err)
 {
 	int ret;
 

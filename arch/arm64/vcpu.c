@@ -19,8 +19,6 @@
 #define MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
 #define MPIDR_AFF 0xff00ffffffull
 
-#define PSTATE_EL(pstate) ((pstate) >> 2 & 3)
-
 #define PVTIME_STRIDE 64 /* Arm DEN0057, 3.2.2: the record's size and alignment */
 
 _Static_assert(LKVM_MAX_VCPUS *PVTIME_STRIDE <= ARM64_PVTIME_LEN, "a record for each vCPU");

@@ -16,8 +16,7 @@ const char arch_name[] = "arm64";
 
 static int check_irqchip(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
-	bool v2 = cfg->arm64.irqchip == LKVM_IRQCHIP_GICV2 ||
-		  cfg->arm64.irqchip == LKVM_IRQCHIP_GICV2M;
+	bool v2 = gic_is_v2(cfg->arm64.irqchip);
 	const char *name = cfg->arm64.irqchip == LKVM_IRQCHIP_GICV2 ? "gicv2" : "gicv2m";
 
 	if (cfg->arm64.irqchip > LKVM_IRQCHIP_GICV3_ITS)
@@ -43,13 +42,6 @@ int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 		ret = arm64_pmu_check_config(cfg, err);
 	if (ret)
 		return ret;
-	if (cfg->boot != LKVM_BOOT_AUTO)
-		return err_input(err, "--boot: only x86-64 guests have it");
-	if (cfg->dump_acpi[0])
-		return err_input(err,
-				 "--dump-acpi %s: arm64 guests are described by a device tree; "
-				 "--dump-dtb writes that",
-				 cfg->dump_acpi);
 	if (a->sve_max_vl % SVE_VL_UNIT || a->sve_max_vl > SVE_VL_MAX)
 		return err_input(err, "--sve-max-vl %u: must be a multiple of %d, %d to %d",
 				 a->sve_max_vl, SVE_VL_UNIT, SVE_VL_UNIT, SVE_VL_MAX);
@@ -138,15 +130,9 @@ int arch_init_vm(struct machine *m, struct lkvm_error *err)
 
 void arch_set_irq(void *machine, u32 gsi, bool level)
 {
-	struct machine *m = machine;
-	struct kvm_irq_level irq = {
-		.irq = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | (ARM64_SPI_INTID + gsi),
-		.level = level,
-	};
-	struct lkvm_error err = { 0 };
+	u32 irq = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | (ARM64_SPI_INTID + gsi);
 
-	if (kvm_vm_ioctl(&m->kvm, KVM_IRQ_LINE, &irq, &err) < 0 && ratelimit_ok(&m->irq_limit))
-		log_error(m->log, "interrupt %u: %s", gsi, err.msg);
+	machine_irq_line(machine, gsi, irq, level);
 }
 
 void arch_fini(struct machine *m)

@@ -8,7 +8,6 @@
 /* A line of the board as it is plugged in, with what its cfg points at. */
 struct fitting {
 	struct dev_slot slot;
-	struct bus *mmio;
 	union {
 		struct uart16550_cfg uart;
 		struct pci_host_cfg pci;
@@ -21,20 +20,18 @@ static u64 debug_exit_port(const struct lkvm_config *cfg)
 	return cfg->debug_exit_addr ? cfg->debug_exit_addr : X86_PORT_DEBUG_EXIT;
 }
 
-static bool fit_serial(struct fitting *f, const struct machine *m)
+static bool fit_serial(struct fitting *f, struct machine *m)
 {
 	f->cfg.uart.console = m->env->console;
 	/* a virtio console takes the input; early messages still come this way */
 	f->cfg.uart.output_only = m->cfg->virtio_console;
-	f->slot.cfg = &f->cfg.uart;
 	return true;
 }
 
-static bool fit_pci(struct fitting *f, const struct machine *m)
+static bool fit_pci(struct fitting *f, struct machine *m)
 {
 	f->cfg.pci.bus = &m->arch->pci;
-	f->slot.cfg = &f->cfg.pci;
-	f->slot.ranges[1] = (struct dev_range){ .bus = f->mmio,
+	f->slot.ranges[1] = (struct dev_range){ .bus = &m->mmio,
 						.base = X86_ECAM_BASE,
 						.len = X86_ECAM_LEN,
 						.sizes = BUS_SIZE_ANY,
@@ -42,21 +39,20 @@ static bool fit_pci(struct fitting *f, const struct machine *m)
 	return true;
 }
 
-static bool fit_pvpanic(struct fitting *f, const struct machine *m)
+static bool fit_pvpanic(struct fitting *f, struct machine *m)
 {
 	(void)f;
 	return !m->cfg->pvpanic_pci;
 }
 
-static bool fit_pvpanic_pci(struct fitting *f, const struct machine *m)
+static bool fit_pvpanic_pci(struct fitting *f, struct machine *m)
 {
 	f->cfg.pvpanic.bus = &m->arch->pci;
-	f->cfg.pvpanic.slot = PCI_MAX_SLOTS - 1;
-	f->slot.cfg = &f->cfg.pvpanic;
+	f->cfg.pvpanic.slot = MACHINE_PVPANIC_SLOT;
 	return m->cfg->pvpanic_pci;
 }
 
-static bool fit_debug_exit(struct fitting *f, const struct machine *m)
+static bool fit_debug_exit(struct fitting *f, struct machine *m)
 {
 	f->slot.ranges[0].base = debug_exit_port(m->cfg);
 	return m->cfg->debug_exit;
@@ -86,7 +82,7 @@ static const struct board_line {
 	u8 irq; /* 0: none; that one is the PIT's */
 
 	/* What depends on the machine; false: it has no such device. NULL: nothing does. */
-	bool (*fit)(struct fitting *f, const struct machine *m);
+	bool (*fit)(struct fitting *f, struct machine *m);
 } board[BOARD_N] = {
 	/* clang-format off */
 	[BOARD_SERIAL] = { &uart16550_class, "serial0",
@@ -130,9 +126,10 @@ int x86_check_board(const struct lkvm_config *cfg, struct lkvm_error *err)
 	u16 len = board[BOARD_DEBUG_EXIT].ports[0].len, port;
 	u64 addr = debug_exit_port(cfg);
 	const char *taken = NULL;
+	int ret = machine_check_pci(cfg, err);
 
-	if (!cfg->debug_exit)
-		return 0;
+	if (ret || !cfg->debug_exit)
+		return ret;
 	if (addr > 0x10000u - len)
 		return err_input(err, "--debug-exit 0x%llx: must be 1 to 0x%x",
 				 (unsigned long long)addr, 0x10000 - len);
@@ -157,8 +154,9 @@ int x86_check_board(const struct lkvm_config *cfg, struct lkvm_error *err)
 
 static int add_dev(struct machine *m, const struct board_line *line, struct lkvm_error *err)
 {
-	struct fitting f = { .slot = { .cls = line->cls, .name = line->name }, .mmio = &m->mmio };
+	struct fitting f = { .slot = { .cls = line->cls, .name = line->name } };
 
+	f.slot.cfg = &f.cfg;
 	for (size_t r = 0; r < DEV_MAX_RANGES && line->ports[r].len; r++)
 		f.slot.ranges[r] = (struct dev_range){ .bus = &m->ports,
 						       .base = line->ports[r].port,
@@ -178,33 +176,21 @@ int arch_add_devices(struct machine *m, struct lkvm_error *err)
 {
 	int ret = 0;
 
+	m->arch->n_virtio_mmio = machine_n_virtio_mmio(m->cfg);
 	pci_bus_init(&m->arch->pci, &m->mmio, &m->gmem, X86_PCI_WINDOW_BASE, X86_PCI_WINDOW_LEN);
 	for (size_t i = 0; !ret && i < BOARD_N; i++)
 		ret = add_dev(m, &board[i], err);
 	return ret;
 }
 
-/* ---- virtio ---------------------------------------------------------------------------- */
-
-_Static_assert(LKVM_MAX_VIRTIO < PCI_MAX_SLOTS, "slot 0 is the host bridge's");
-
-/* dsdt.asl has the interrupts of all slots; acpi.c announces as many MMIO devices as were added. */
-int arch_add_virtio(struct machine *m, unsigned int index, const char *name,
-		    const struct virtio_class *cls, const void *cfg, struct lkvm_error *err)
+/* dsdt.asl has the interrupts of all slots; acpi.c announces the MMIO devices. */
+void arch_virtio_place(const struct machine *m, unsigned int index, struct virtio_place *place)
 {
-	const struct virtio_cfg vcfg = { .cls = cls, .cfg = cfg };
-	unsigned int slot = index + 1;
-
-	if (m->cfg->virtio_transport == LKVM_VIRTIO_MMIO) {
-		m->arch->n_virtio_mmio = index + 1;
-		return machine_add_virtio_mmio(m, name, X86_VIRTIO_MMIO_GPA(index),
-					       X86_SHARED_IRQ(index), &vcfg, err);
-	}
-	if (m->cfg->pvpanic_pci && slot == PCI_MAX_SLOTS - 1)
-		return err_input(err,
-				 "--pvpanic pci: takes the place of a virtio device; at most %d of "
-				 "them are allowed with it",
-				 LKVM_MAX_VIRTIO - 1);
-	return machine_add_virtio_pci(m, name, &m->arch->pci, slot, X86_SHARED_IRQ(slot), &vcfg,
-				      err);
+	*place = (struct virtio_place){
+		.mmio_base = X86_VIRTIO_MMIO_GPA(index),
+		.mmio_gsi = X86_SHARED_IRQ(index),
+		.pci_bus = &m->arch->pci,
+		.pci_slot = index + 1,
+		.pci_gsi = X86_SHARED_IRQ(index + 1),
+	};
 }

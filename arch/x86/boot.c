@@ -39,11 +39,6 @@ _Static_assert(X86_PAGE_TABLE_GPA + BOOT_PAGE_TABLES_SIZE < X86_BOOT_STACK_GPA, 
 _Static_assert(X86_BOOT_STACK_GPA <= X86_CMDLINE_GPA, "");
 _Static_assert(X86_CMDLINE_GPA + LKVM_CMDLINE_MAX <= X86_EBDA_GPA, "");
 
-static u64 to_mib(u64 bytes)
-{
-	return bytes / MIB + !!(bytes % MIB);
-}
-
 /* ---- the kernel ---- */
 
 static int plan_bzimage(struct plan *p, struct lkvm_error *err)
@@ -66,15 +61,6 @@ static int plan_bzimage(struct plan *p, struct lkvm_error *err)
 	p->entry.mode = BOOT_ENTRY_LONG64;
 	p->entry.pc = p->bz.gpa + BZIMAGE_ENTRY_OFF;
 	return 0;
-}
-
-static bool elf_has_code_at(const struct elf_kernel *elf, u64 gpa)
-{
-	for (unsigned int i = 0; i < elf->n_segments; i++)
-		if (gpa >= elf->segments[i].gpa &&
-		    gpa - elf->segments[i].gpa < elf->segments[i].filesz)
-			return true;
-	return false;
 }
 
 static int plan_elf(struct plan *p, struct lkvm_error *err)
@@ -140,7 +126,7 @@ static int plan_check_memory(const struct plan *p, struct lkvm_error *err)
 	if (!gmem_contains(p->gm, p->start, p->end - p->start))
 		return err_input(
 			err, "kernel %s needs at least %llu MiB of memory; --mem gives %llu MiB",
-			p->kernel->path, (unsigned long long)to_mib(p->end),
+			p->kernel->path, to_mib(p->end),
 			(unsigned long long)(gmem_ram_size(p->gm) / MIB));
 	return 0;
 }

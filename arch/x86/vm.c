@@ -10,44 +10,11 @@
 
 const char arch_name[] = "x86-64";
 
-/* What x86-64 guests do not have; the fields are those of include/lkvm.h that say so. */
-static int check_others(const struct lkvm_config *cfg, struct lkvm_error *err)
-{
-	const struct lkvm_arm64 *a = &cfg->arm64;
-	const struct {
-		const char *option;
-		bool given;
-	} others[] = {
-		{ "--firmware", cfg->firmware[0] },
-		{ "--firmware-address", cfg->firmware_addr },
-		{ "--flash", cfg->flash[0] },
-		{ "--dump-dtb", cfg->dump_dtb[0] },
-		{ "--irqchip", a->irqchip != LKVM_IRQCHIP_AUTO },
-		{ "--nested", a->nested },
-		{ "--e2h0", a->e2h0 },
-		{ "--counter-offset", a->counter_offset },
-		{ "--pmu", a->pmu || a->pmu_counters || a->pmu_name[0] || a->n_pmu_filters },
-		{ "--pmu-partition", a->pmu_partition },
-		{ "--pmu-partition-abi", a->pmu_partition_abi != LKVM_PMU_PARTITION_AUTO },
-		{ "--sve-max-vl", a->sve_max_vl },
-		{ "--disable-mte", a->no_mte },
-		{ "--no-pvtime", a->no_pvtime },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-		if (others[i].given)
-			return err_input(err, "%s: only arm64 guests have it", others[i].option);
-	}
-	return 0;
-}
-
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
 	struct cpu_topology topo;
-	int ret = check_others(cfg, err);
+	int ret = cpu_topology_init(&topo, cfg, err);
 
-	if (!ret)
-		ret = cpu_topology_init(&topo, cfg, err);
 	return ret ? ret : x86_check_board(cfg, err);
 }
 
@@ -181,12 +148,7 @@ int arch_init_vm(struct machine *m, struct lkvm_error *err)
 
 void arch_set_irq(void *machine, u32 gsi, bool level)
 {
-	struct machine *m = machine;
-	struct kvm_irq_level irq = { .irq = gsi, .level = level };
-	struct lkvm_error err = { 0 };
-
-	if (kvm_vm_ioctl(&m->kvm, KVM_IRQ_LINE, &irq, &err) < 0 && ratelimit_ok(&m->irq_limit))
-		log_error(m->log, "interrupt %u: %s", gsi, err.msg);
+	machine_irq_line(machine, gsi, gsi, level);
 }
 
 void arch_fini(struct machine *m)

@@ -225,6 +225,19 @@ struct kvm_one_reg {
 KVM_ABI_SIZE(kvm_one_reg, 16);
 KVM_ABI_AT(kvm_one_reg, addr, 8);
 
+/* In the id of a register: the logarithm of its size in bytes. */
+#define KVM_REG_SIZE_SHIFT 52
+#define KVM_REG_SIZE_MASK  0x00f0000000000000ull
+#define KVM_REG_SIZE_U8	   0x0000000000000000ull
+#define KVM_REG_SIZE_U16   0x0010000000000000ull
+#define KVM_REG_SIZE_U32   0x0020000000000000ull
+#define KVM_REG_SIZE_U64   0x0030000000000000ull
+#define KVM_REG_SIZE_U128  0x0040000000000000ull
+#define KVM_REG_SIZE_U256  0x0050000000000000ull
+#define KVM_REG_SIZE_U512  0x0060000000000000ull
+#define KVM_REG_SIZE_U1024 0x0070000000000000ull
+#define KVM_REG_SIZE_U2048 0x0080000000000000ull
+
 /* E2BIG writes the needed n. */
 struct kvm_reg_list {
 	u64 n;

@@ -14,9 +14,9 @@
  * "ARM64 PMU Partitioning" of Colton Lewis. Versions 2 to 4 (June and July 2025): a vCPU ioctl
  * with a pointer to a bool, after KVM_ARM_VCPU_PMU_V3_INIT. ENOEXEC: the vCPU is not
  * initialised; EPERM: the host's PMU driver keeps all counters; EFAULT: bad pointer; EINVAL or
- * ENOTTY: no such kernel. Version 1 had the same number for the count of counters the host keeps, in a byte,
- * and is not told from the others. Its capability number, 244, is another one's on released kernels and not
- * used.
+ * ENOTTY: no such kernel. Version 1 had the same number for the count of counters the host keeps,
+ * in a byte, and is not told from the others. Its capability number, 244, is another one's on
+ * released kernels and not used.
  */
 #define KVM_ARM_PARTITION_PMU KVM_IOC_WR(0xce, bool)
 _Static_assert(KVM_ARM_PARTITION_PMU == 0xc001aeceu, "as posted");

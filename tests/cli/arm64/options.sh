@@ -115,6 +115,14 @@ refused "--dump-dtb '': must be a file" run -k "$K" --dump-dtb ''
 accepted --debug-exit=0x1050000
 accepted --debug-exit=17170432
 accepted --debug-exit=0x1060004
+
+# twice OPTION...: of these, all --debug-exit, the last one counts: the usual place
+twice() {
+	FAKEKVM_SCRIPT='store 0x1050000 4 7' vm -k "$K" "$@"
+	is "the last one counts: $*" 7
+}
+twice --debug-exit=0x1060000 --debug-exit
+twice --debug-exit=0x1060000 --debug-exit=0x1050000
 for a in -1 '' 0 x port 0x 18446744073709551616; do
 	value debug-exit "$a" 'must be an address, a multiple of 4, such as 0x1050000' =
 done

@@ -36,6 +36,15 @@ verdict 'the help does not list what guests do not have' "$why"
 
 accepted --debug-exit=0x5f4
 accepted --debug-exit=port
+
+# twice OPTION...: of these, all --debug-exit, the last one counts: the usual place
+twice() {
+	FAKEKVM_SCRIPT='out 0xf4 1 7' vm -k "$K" "$@"
+	is "the last one counts: $*" 7
+}
+twice --debug-exit=0x5f4 --debug-exit
+twice --debug-exit=0x5f4 --debug-exit=port
+twice --debug-exit=0x5f4 --debug-exit=0xf4
 accepted --boot auto
 accepted --boot linux64
 vm -k "$BUILD/tests/guests/echo.pvh.elf" --boot pvh
@@ -49,6 +58,7 @@ for p in -1 abc 0x10000 65536 '' 0 0xfffd 0x100000000000000f4 0x1000000f4 0x3f8 
 	0x4d0 0x600 0x505; do
 	refused '--debug-exit' run -k "$K" "--debug-exit=$p"
 done
+value debug-exit 0 'must be a port, 1 to 0xfffc, such as 0xf4' =
 refused 'serial0' run -k "$K" --debug-exit=0x3f8
 refused '--boot grub: must be auto, linux64 or pvh' run -k "$K" --boot grub
 refused '--dump-acpi /nonexistent/acpi' run -k "$K" --dump-acpi /nonexistent/acpi

@@ -664,11 +664,11 @@ static void check_counter(const char *name, u64 was, u64 now, u64 set_ns)
 			 (unsigned long long)most);
 }
 
-static void check_time(struct rig *b, const struct clock_state *was, u64 set_ns)
+static void check_time(struct rig *b, const struct arm64_clock_state *was, u64 set_ns)
 {
-	struct clock_state now;
+	struct arm64_clock_state now;
 
-	if (clock_state_get(&b->m, &now, &b->err))
+	if (arm64_clock_state_get(&b->m, &now, &b->err))
 		fail_msg("%s", b->err.msg);
 	check_counter("KVM's CNTPCT_EL0", was->phys, now.phys, set_ns);
 	if (phys_is_offset)
@@ -681,12 +681,12 @@ static void check_time(struct rig *b, const struct clock_state *was, u64 set_ns)
 		check_counter("CNTVCT_EL0", was->virt, heard(b, SAY_VIRT), set_ns);
 }
 
-static void run_on(const struct rig *a, struct rig *b, const struct clock_state *was)
+static void run_on(const struct rig *a, struct rig *b, const struct arm64_clock_state *was)
 {
 	u64 count = heard(a, SAY_COUNT), timer = heard(a, SAY_TIMER), cpu1 = heard(a, SAY_CPU1);
 	u64 set_ns = clock_ns();
 
-	if (clock_state_set(&b->m, was, &b->err))
+	if (arm64_clock_state_set(&b->m, was, &b->err))
 		fail_msg("clock: %s", b->err.msg);
 	order(b, ORDER_MASK);
 	start(b);

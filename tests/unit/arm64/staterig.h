@@ -189,13 +189,13 @@ static inline void rig_free(struct rig *r)
 struct rig_state {
 	struct arm64_vcpu_state *vcpus[RIG_MAX_VCPUS];
 	struct gic_state *gic;
-	struct clock_state clock;
+	struct arm64_clock_state clock;
 };
 
 static inline void rig_state_free(struct rig_state *s)
 {
 	for (unsigned int i = 0; i < RIG_MAX_VCPUS; i++)
-		vcpu_state_free(s->vcpus[i]);
+		arm64_vcpu_state_free(s->vcpus[i]);
 	gic_state_free(s->gic);
 	memset(s, 0, sizeof(*s));
 }
@@ -208,9 +208,9 @@ static inline int rig_get(struct rig *r, struct rig_state *s)
 	memset(&r->err, 0, sizeof(r->err));
 	assert_true(r->m.n_vcpus <= RIG_MAX_VCPUS);
 	for (unsigned int i = 0; !ret && i < r->m.n_vcpus; i++)
-		ret = vcpu_state_get(&r->m.vcpus[i], &s->vcpus[i], &r->err);
+		ret = arm64_vcpu_state_get(&r->m.vcpus[i], &s->vcpus[i], &r->err);
 	if (!ret)
-		ret = clock_state_get(&r->m, &s->clock, &r->err);
+		ret = arm64_clock_state_get(&r->m, &s->clock, &r->err);
 	return ret ? ret : gic_state_get(&r->m, &s->gic, &r->err);
 }
 
@@ -221,7 +221,7 @@ static inline int rig_set(struct rig *r, const struct rig_state *s)
 
 	memset(&r->err, 0, sizeof(r->err));
 	for (unsigned int i = 0; !ret && i < r->m.n_vcpus; i++)
-		ret = vcpu_state_set(&r->m.vcpus[i], s->vcpus[i], &r->err);
+		ret = arm64_vcpu_state_set(&r->m.vcpus[i], s->vcpus[i], &r->err);
 	return ret ? ret : gic_state_set(&r->m, s->gic, &r->err);
 }
 
@@ -232,7 +232,7 @@ static inline void rig_assert_same(const struct rig *r, const struct rig_state *
 	u64 id = 0;
 
 	for (unsigned int i = 0; i < r->m.n_vcpus; i++) {
-		if (!vcpu_state_same(a->vcpus[i], b->vcpus[i], &id))
+		if (!arm64_vcpu_state_same(a->vcpus[i], b->vcpus[i], &id))
 			fail_msg("vCPU %u: register 0x%llx differs", i, (unsigned long long)id);
 	}
 	if (!gic_state_same(a->gic, b->gic, &reg))

@@ -219,6 +219,8 @@ static void pvpanic_on_pci_takes_the_place_of_a_virtio_device(void **state)
 				t->cfg.disks[i].readonly = true;
 			}
 			if (n == 31 && !mmio) {
+				/* with the config: KVM is not opened for it */
+				fakekvm_set_open_error(t->fk, ENOENT);
 				refused(t, LKVM_ERR_INPUT, "at most 30");
 				continue;
 			}

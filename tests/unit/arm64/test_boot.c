@@ -593,7 +593,11 @@ static void initrds_that_do_not_fit_are_refused(void **state)
 	/* beyond what the kernel can reach, whatever memory there is */
 	set_initrd(bed, 32 * GIB);
 	assert_refused(bed, 64 * GIB,
-		       "initrd i.cpio of 33554432 KiB does not fit: with --mem of 65536 MiB there "
+		       "initrd i.cpio of 33554432 KiB does not fit: it must lie in the first 32 "
+		       "GiB of memory, where there is room for 33550336 KiB behind the kernel");
+	/* more memory would help as long as there is less than that */
+	assert_refused(bed, 32 * GIB,
+		       "initrd i.cpio of 33554432 KiB does not fit: with --mem of 32768 MiB there "
 		       "is room for 33550336 KiB behind the kernel");
 }
 

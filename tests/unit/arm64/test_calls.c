@@ -11,40 +11,16 @@
 #include <sys/stat.h>
 
 #include "linux-uapi/arm64.h"
+#include "tests/unit/golden.h"
 
 #define GOLDEN "tests/golden/arm64/calls/"
 
 static const struct fake_step off[] = { FAKE_SYSTEM_EVENT(KVM_SYSTEM_EVENT_SHUTDOWN) };
 
-static void compare(const char *name, const char *text)
-{
-	static char want[65536];
-	char path[128];
-	size_t n;
-	FILE *f;
-
-	snprintf(path, sizeof(path), GOLDEN "%s.txt", name);
-	if (getenv("GOLDEN_UPDATE")) {
-		f = fopen(path, "w");
-		assert_non_null(f);
-		fputs(text, f);
-		fclose(f);
-		return;
-	}
-	f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s: %s", path, strerror(errno));
-	n = fread(want, 1, sizeof(want) - 1, f);
-	fclose(f);
-	want[n] = '\0';
-	if (strcmp(text, want))
-		fail_msg("not as in %s:\n%s", path, text);
-}
-
 static void check(const char *name, const struct fake_host *host, const struct lkvm_arm64 *arm64,
 		  unsigned int n_vcpus)
 {
-	char sysfs[] = "/tmp/lkvm-test-sysfs-XXXXXX", command[160], *text;
+	char sysfs[] = "/tmp/lkvm-test-sysfs-XXXXXX", command[160], path[128], *text;
 	struct vmtest *t = vmtest_new(host);
 
 	assert_non_null(mkdtemp(sysfs));
@@ -59,7 +35,8 @@ static void check(const char *name, const struct fake_host *host, const struct l
 	t->cfg.arm64 = *arm64;
 	vmtest_run(t, off, LKVM_CAUSE_POWEROFF, 0);
 	text = fakekvm_transcript(t->fk, "setup");
-	compare(name, text);
+	snprintf(path, sizeof(path), GOLDEN "%s.txt", name);
+	golden_compare(path, text);
 	free(text);
 	vmtest_free(t);
 	snprintf(command, sizeof(command), "rm -r %s", sysfs);

@@ -21,6 +21,7 @@
 
 #include "arch/arm64/boot.h"
 #include "arch/arm64/fdt.h"
+#include "tests/unit/golden.h"
 
 #define GOLDEN "tests/golden/arm64/fdt/"
 
@@ -504,21 +505,6 @@ static void the_largest_has_room(void **state)
 
 /* ---- golden texts -------------------------------------------------------------------------- */
 
-static char *read_text(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	char *buf = calloc(1, MIB);
-	size_t n;
-
-	assert_non_null(buf);
-	if (!f)
-		fail_msg("%s: %s", path, strerror(errno));
-	n = fread(buf, 1, MIB - 1, f);
-	assert_true(n > 0 && n < MIB - 1);
-	fclose(f);
-	return buf;
-}
-
 /* 0x00 and 0x0, "a\0b" and "a", "b": which of them is printed depends on dtc's version. */
 static void normalise(char *text)
 {
@@ -558,10 +544,10 @@ static char *decompile(const struct tree *t)
 		 dtc, dir, path, dir, dir);
 	if (system(cmd)) {
 		snprintf(path, sizeof(path), "%s/log", dir);
-		fail_msg("%s", read_text(path));
+		fail_msg("%s", golden_read(path));
 	}
 	snprintf(path, sizeof(path), "%s/t.dts", dir);
-	text = read_text(path);
+	text = golden_read(path);
 	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
 	assert_int_equal(system(cmd), 0);
 	normalise(text);
@@ -570,22 +556,12 @@ static char *decompile(const struct tree *t)
 
 static void assert_golden(struct tree *t, const char *name)
 {
-	char path[128], *got, *want;
+	char path[128], *got;
 
 	build(t);
 	got = decompile(t);
 	snprintf(path, sizeof(path), GOLDEN "%s.dts", name);
-	if (getenv("GOLDEN_UPDATE")) {
-		FILE *f = fopen(path, "w");
-
-		assert_non_null(f);
-		assert_true(fputs(got, f) >= 0);
-		assert_int_equal(fclose(f), 0);
-	}
-	want = read_text(path);
-	if (strcmp(got, want))
-		fail_msg("%s differs; the tree now is:\n%s", path, got);
-	free(want);
+	golden_compare(path, got);
 	free(got);
 }
 

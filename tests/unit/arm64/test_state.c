@@ -131,10 +131,10 @@ static struct gic_reg *gic_reg_of(const struct gic_state *s, u32 group, u64 attr
 static void fill_vcpu(struct vcpu *vcpu, const struct arm64_vcpu_state *s)
 {
 	const struct kvm *kvm = &vcpu->machine->kvm;
-	u8 val[VCPU_REG_MAX];
+	u8 val[ARM64_VCPU_REG_MAX];
 
 	for (u32 i = 0; i < s->n_regs; i++) {
-		size_t size = vcpu_reg_size(s->regs[i].id);
+		size_t size = arm64_vcpu_reg_size(s->regs[i].id);
 
 		/* that one the GIC knows the vCPU by */
 		if (s->regs[i].id == MPIDR_EL1)
@@ -188,8 +188,8 @@ static void round_trip(const struct fake_host *fake, const struct lkvm_config *c
 	get(&a, &reset);
 	fill(&a);
 	get(&a, &was);
-	assert_false(vcpu_state_same(reset.vcpus[0], was.vcpus[0], &id));
-	assert_false(vcpu_state_same(was.vcpus[0], was.vcpus[1], &id));
+	assert_false(arm64_vcpu_state_same(reset.vcpus[0], was.vcpus[0], &id));
+	assert_false(arm64_vcpu_state_same(was.vcpus[0], was.vcpus[1], &id));
 	if (sve)
 		assert_true(was.vcpus[0]->n_values > 32 * 256);
 	set(&b, &was);
@@ -426,7 +426,7 @@ static void counters_go_on_where_they_were(u64 offset)
 {
 	struct lkvm_config cfg;
 	struct host a, b;
-	struct clock_state was, is;
+	struct arm64_clock_state was, is;
 	struct lkvm_error err = { 0 };
 	char *log;
 
@@ -434,12 +434,12 @@ static void counters_go_on_where_they_were(u64 offset)
 	cfg.arm64.counter_offset = offset;
 	a = host_new(&fakekvm_arm64, &cfg);
 	b = host_new(&fakekvm_arm64, &cfg);
-	assert_int_equal(clock_state_get(&a.r->m, &was, &err), 0);
+	assert_int_equal(arm64_clock_state_get(&a.r->m, &was, &err), 0);
 	assert_true(was.has_phys);
 	was.virt += BIT(40);
 	was.phys = was.virt;
-	assert_int_equal(clock_state_set(&b.r->m, &was, &err), 0);
-	assert_int_equal(clock_state_get(&b.r->m, &is, &err), 0);
+	assert_int_equal(arm64_clock_state_set(&b.r->m, &was, &err), 0);
+	assert_int_equal(arm64_clock_state_get(&b.r->m, &is, &err), 0);
 	/* of any unit fakekvm may count in, far less than was added */
 	assert_in_range(is.virt, was.virt, was.virt + BIT(39));
 	assert_in_range(is.phys, was.phys, was.phys + BIT(39));
@@ -576,6 +576,67 @@ static void state_of_another_machine_is_refused(void **state)
 	host_free(&a);
 }
 
+static void not_whole(struct host *h, const struct arm64_vcpu_state *s, const char *words)
+{
+	unsigned long n_calls = fakekvm_n_calls(h->fk);
+	struct lkvm_error err = { 0 };
+
+	assert_int_equal(arm64_vcpu_state_set(&h->r->m.vcpus[1], s, &err), -EINVAL);
+	assert_int_equal(err.kind, LKVM_ERR_INPUT);
+	if (!strstr(err.msg, words))
+		fail_msg("%s (wanted '%s')", err.msg, words);
+	assert_int_equal(fakekvm_n_calls(h->fk), n_calls);
+}
+
+/* No byte outside the values is read, and none is written: the sanitizers see it. */
+static void state_of_a_vcpu_that_is_not_whole_is_refused_before_anything_is_set(void **state)
+{
+	struct lkvm_config cfg;
+	struct host a;
+	struct rig_state was;
+	struct arm64_vcpu_state *s;
+	struct arm64_reg *last;
+	struct arm64_reg good;
+
+	(void)state;
+	config(&cfg);
+	a = host_new(&fakekvm_arm64, &cfg);
+	get(&a, &was);
+	s = was.vcpus[1];
+	last = &s->regs[s->n_regs - 1];
+	good = *last;
+
+	last->off = s->n_values - (u32)arm64_vcpu_reg_size(last->id) + 1;
+	not_whole(&a, s, "the saved vCPU 1 has register 0x");
+	last->off = s->n_values;
+	not_whole(&a, s, "bytes");
+	last->off = UINT32_MAX;
+	not_whole(&a, s, "at 4294967295 of");
+	*last = good;
+
+	/* as many bytes as there are, of a register that is larger than any */
+	last->off = 0;
+	last->id = (good.id & ~KVM_REG_SIZE_MASK) | 9ull << KVM_REG_SIZE_SHIFT;
+	not_whole(&a, s, "too large");
+	last->id = good.id | KVM_REG_SIZE_MASK;
+	not_whole(&a, s, "too large");
+	*last = good;
+
+	s->n_values--;
+	not_whole(&a, s, "bytes");
+	s->n_values = 0;
+	not_whole(&a, s, "of 0 bytes");
+	s->n_values = good.off + (u32)arm64_vcpu_reg_size(good.id);
+
+	s->n_regs += ARM64_VCPU_STATE_MAX_REGS;
+	not_whole(&a, s, "at most 4096");
+	s->n_regs -= ARM64_VCPU_STATE_MAX_REGS;
+
+	set(&a, &was);
+	rig_state_free(&was);
+	host_free(&a);
+}
+
 /* ---- comparing ----------------------------------------------------------------------------- */
 
 static void states_differ_in_what_does_not_move_by_itself(void **state)
@@ -595,17 +656,17 @@ static void states_differ_in_what_does_not_move_by_itself(void **state)
 	*val += 1000;
 	val = value_of(y.vcpus[0], KVM_REG_ARM_TIMER_CTL);
 	*val ^= 4;
-	assert_true(vcpu_state_same(x.vcpus[0], y.vcpus[0], &id));
+	assert_true(arm64_vcpu_state_same(x.vcpus[0], y.vcpus[0], &id));
 	*val ^= 1;
-	assert_false(vcpu_state_same(x.vcpus[0], y.vcpus[0], &id));
+	assert_false(arm64_vcpu_state_same(x.vcpus[0], y.vcpus[0], &id));
 	assert_true(id == KVM_REG_ARM_TIMER_CTL);
 	*val ^= 1;
 	y.vcpus[0]->mp_state++;
-	assert_false(vcpu_state_same(x.vcpus[0], y.vcpus[0], &id));
+	assert_false(arm64_vcpu_state_same(x.vcpus[0], y.vcpus[0], &id));
 	assert_true(!id);
 	y.vcpus[0]->mp_state--;
 	y.vcpus[0]->events.exception.serror_pending = 1;
-	assert_false(vcpu_state_same(x.vcpus[0], y.vcpus[0], &id));
+	assert_false(arm64_vcpu_state_same(x.vcpus[0], y.vcpus[0], &id));
 
 	assert_true(gic_state_same(x.gic, y.gic, &reg));
 	y.gic->regs[7].val ^= 1;
@@ -622,12 +683,12 @@ static void states_differ_in_what_does_not_move_by_itself(void **state)
 static void the_size_of_a_register_is_in_its_id(void **state)
 {
 	(void)state;
-	assert_int_equal(vcpu_reg_size(KVM_REG_ARM64 | KVM_REG_SIZE_U8), 1);
-	assert_int_equal(vcpu_reg_size(KVM_REG_ARM64 | KVM_REG_SIZE_U32), 4);
-	assert_int_equal(vcpu_reg_size(MIDR_EL1), 8);
-	assert_int_equal(vcpu_reg_size(KVM_REG_ARM64 | KVM_REG_SIZE_U2048), 256);
-	assert_int_equal(vcpu_reg_size(KVM_REG_ARM64 | 9ull << KVM_REG_SIZE_SHIFT), 0);
-	assert_int_equal(vcpu_reg_size(KVM_REG_ARM64 | 15ull << KVM_REG_SIZE_SHIFT), 0);
+	assert_int_equal(arm64_vcpu_reg_size(KVM_REG_ARM64 | KVM_REG_SIZE_U8), 1);
+	assert_int_equal(arm64_vcpu_reg_size(KVM_REG_ARM64 | KVM_REG_SIZE_U32), 4);
+	assert_int_equal(arm64_vcpu_reg_size(MIDR_EL1), 8);
+	assert_int_equal(arm64_vcpu_reg_size(KVM_REG_ARM64 | KVM_REG_SIZE_U2048), 256);
+	assert_int_equal(arm64_vcpu_reg_size(KVM_REG_ARM64 | 9ull << KVM_REG_SIZE_SHIFT), 0);
+	assert_int_equal(arm64_vcpu_reg_size(KVM_REG_ARM64 | 15ull << KVM_REG_SIZE_SHIFT), 0);
 }
 
 /* ---- failures ------------------------------------------------------------------------------ */
@@ -655,7 +716,7 @@ static bool fail_nth(const struct lkvm_config *cfg, const struct rig_state *was,
 	fakekvm_fail_nth(h.fk, fakekvm_n_calls(h.fk) + nth, code);
 	ret = was ? rig_set(h.r, was) : rig_get(h.r, &is);
 	if (was && !ret)
-		ret = clock_state_set(&h.r->m, &was->clock, &h.r->err);
+		ret = arm64_clock_state_set(&h.r->m, &was->clock, &h.r->err);
 	failed = fakekvm_failed_call(h.fk);
 	fakekvm_fail_nth(h.fk, 0, 0);
 	if (ret) {
@@ -741,6 +802,8 @@ int main(void)
 		cmocka_unit_test(vectors_of_other_lengths_are_refused),
 		cmocka_unit_test(a_gic_register_that_is_otherwise_is_named),
 		cmocka_unit_test(state_of_another_machine_is_refused),
+		cmocka_unit_test(
+			state_of_a_vcpu_that_is_not_whole_is_refused_before_anything_is_set),
 		cmocka_unit_test(states_differ_in_what_does_not_move_by_itself),
 		cmocka_unit_test(the_size_of_a_register_is_in_its_id),
 		cmocka_unit_test(every_call_fails_once),

@@ -65,10 +65,33 @@ static void flash_and_device_tree_go_with_either(void **state)
 	assert_good();
 	fresh(state);
 	snprintf(cfg.dump_acpi, sizeof(cfg.dump_acpi), "acpi");
-	assert_refused("--dump-acpi acpi: arm64 guests are described by a device tree");
+	assert_refused("--dump-acpi: only x86-64 guests have it; others have a device tree, see "
+		       "--dump-dtb");
 	fresh(state);
 	cfg.boot = LKVM_BOOT_PVH;
 	assert_refused("--boot: only x86-64 guests have it");
+}
+
+static void fields_of_arm64_are_not_refused_as_others(void **state)
+{
+	(void)state;
+	snprintf(cfg.flash, sizeof(cfg.flash), "flash");
+	cfg.arm64 = (struct lkvm_arm64){
+		.irqchip = LKVM_IRQCHIP_GICV3,
+		.nested = true,
+		.e2h0 = true,
+		.counter_offset = 1,
+		.pmu = true,
+		.pmu_counters = 4,
+		.pmu_name = "armv8_pmuv3_0",
+		.n_pmu_filters = 1,
+		.pmu_partition = 4,
+		.pmu_partition_abi = LKVM_PMU_PARTITION_ATTR,
+		.sve_max_vl = 128,
+		.no_mte = true,
+		.no_pvtime = true,
+	};
+	assert_good();
 }
 
 static void enums_and_strings_out_of_bounds_are_refused(void **state)
@@ -99,6 +122,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_kernel_or_firmware_is_entered, fresh),
 		cmocka_unit_test_setup(flash_and_device_tree_go_with_either, fresh),
+		cmocka_unit_test_setup(fields_of_arm64_are_not_refused_as_others, fresh),
 		cmocka_unit_test_setup(enums_and_strings_out_of_bounds_are_refused, fresh),
 	};
 

@@ -116,6 +116,40 @@ static void an_undecodable_access_is_an_internal_error_that_says_where(void **st
 	vmtest_free(t);
 }
 
+static void entry_on_a_cpu_without_the_pmu_says_so(void **state)
+{
+	static const struct {
+		u64 why;
+		u32 cpu;
+		const char *detail;
+	} cases[] = {
+		{ 1, 5, "vCPU 0 ran on CPU 5, which does not have the PMU it was given" },
+		{ 0x80000003, 6, "vCPU 0 ran on CPU 6, which does not have the PMU it was given" },
+		{ 2, 7, "vCPU 0: KVM refused to enter the guest, hardware reason 0x2" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct {
+			u64 why;
+			u32 cpu;
+		} entry = { cases[i].why, cases[i].cpu };
+		struct fake_step steps[] = { FAKE_EXIT_DATA(KVM_EXIT_FAIL_ENTRY, sizeof(entry),
+							    &entry) };
+		struct vmtest *t = vmtest_new(&fakekvm_arm64);
+		struct lkvm_vcpu_state cpu;
+
+		vmtest_run(t, steps, LKVM_CAUSE_ENTRY_FAILED, 116);
+		assert_string_equal(t->res.detail, cases[i].detail);
+		assert_int_equal(lkvm_vm_vcpu_state(t->vm, 0, &cpu), 0);
+		assert_int_equal(cpu.n_exits, 1);
+		assert_int_equal(cpu.exits[0].reason, KVM_EXIT_FAIL_ENTRY);
+		assert_true(cpu.exits[0].addr == cases[i].why);
+		assert_int_equal(cpu.exits[0].data, cases[i].cpu);
+		vmtest_free(t);
+	}
+}
+
 /* ---- what the guest finds --------------------------------------------------------------- */
 
 static u64 get_reg(struct vmtest *t, unsigned int vcpu, u64 id)
@@ -309,6 +343,7 @@ int main(void)
 		cmocka_unit_test(the_uart_is_the_console),
 		cmocka_unit_test(pvpanic_is_a_panic),
 		cmocka_unit_test(an_undecodable_access_is_an_internal_error_that_says_where),
+		cmocka_unit_test(entry_on_a_cpu_without_the_pmu_says_so),
 		cmocka_unit_test(the_kernel_is_entered_with_the_device_tree_in_x0),
 		cmocka_unit_test(a_nested_guest_is_entered_at_el2),
 		cmocka_unit_test(steal_time_has_memory_of_its_own),

@@ -18,6 +18,7 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/layout.h"
 #include "devices/acpi_pm.h"
+#include "tests/unit/golden.h"
 
 #define GOLDEN "tests/golden/x86/acpi/"
 #define ROOM   32768
@@ -473,21 +474,6 @@ static void more_vcpus_than_the_madt_can_number_are_refused(void **state)
 
 /* ---- disassembly ------------------------------------------------------------------- */
 
-#define TEXT_ROOM (1 << 18) /* for the MADT of 255 vCPUs, as iasl writes it */
-
-static char *read_text(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	char *text = calloc(1, TEXT_ROOM);
-
-	if (!f)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_non_null(text);
-	assert_in_range(fread(text, 1, TEXT_ROOM - 1, f), 1, TEXT_ROOM - 2);
-	fclose(f);
-	return text;
-}
-
 /* Behind the indentation, runs of blanks become one; none at the end. */
 static void squeeze(char *line)
 {
@@ -559,9 +545,9 @@ static char *disassemble(const u8 *table, bool (*keep)(char *line))
 	assert_int_equal(system(cmd), 0);
 
 	snprintf(path, sizeof(path), "%s/log", dir);
-	log = read_text(path);
+	log = golden_read(path);
 	snprintf(path, sizeof(path), "%s/t.dsl", dir);
-	raw = read_text(path);
+	raw = golden_read(path);
 	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
 	assert_int_equal(system(cmd), 0);
 	if (strstr(log, "Warning") || strstr(log, "Error"))
@@ -582,20 +568,10 @@ static char *disassemble(const u8 *table, bool (*keep)(char *line))
 
 static void assert_golden(const char *name, const u8 *table, bool (*keep)(char *line))
 {
-	char *got = disassemble(table, keep), *want, path[128];
+	char *got = disassemble(table, keep), path[128];
 
 	snprintf(path, sizeof(path), GOLDEN "%s", name);
-	if (getenv("GOLDEN_UPDATE")) {
-		FILE *f = fopen(path, "w");
-
-		assert_non_null(f);
-		assert_true(fputs(got, f) >= 0);
-		assert_int_equal(fclose(f), 0);
-	}
-	want = read_text(path);
-	if (strcmp(got, want))
-		fail_msg("%s differs; the disassembly now is:\n%s", path, got);
-	free(want);
+	golden_compare(path, got);
 	free(got);
 }
 

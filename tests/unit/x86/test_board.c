@@ -52,6 +52,9 @@ static void it_takes_the_place_of_a_virtio_device_on_pci_only(void **state)
 					 path);
 				t->cfg.disks[i].readonly = true;
 			}
+			/* refused with the config: KVM is not opened for it */
+			if (n == 31 && !mmio)
+				fakekvm_set_open_error(t->fk, ENOENT);
 			ret = vm_create_on(fakekvm_backend(t->fk), &t->cfg, &t->vm, &t->err);
 			if (n == 31 && !mmio) {
 				assert_int_equal(ret, -EINVAL);

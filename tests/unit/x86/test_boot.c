@@ -23,6 +23,7 @@
 #include "arch/x86/pvh.h"
 #include "arch/x86/zeropage.h"
 #include "linux-uapi/x86.h"
+#include "tests/unit/golden.h"
 #include "tests/unit/mkkernel.h"
 
 #define GOLDEN "tests/golden/x86/boot/"
@@ -155,27 +156,10 @@ static u64 zero_page_initrd_size(struct bed *bed)
 
 static void assert_golden(const char *name, const char *text)
 {
-	static char want[65536];
 	char path[128];
-	size_t n;
-	FILE *f;
 
 	snprintf(path, sizeof(path), GOLDEN "%s", name);
-	if (getenv("GOLDEN_UPDATE")) {
-		f = fopen(path, "w");
-		assert_non_null(f);
-		fputs(text, f);
-		fclose(f);
-		return;
-	}
-	f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s: %s", path, strerror(errno));
-	n = fread(want, 1, sizeof(want) - 1, f);
-	fclose(f);
-	want[n] = 0;
-	if (strcmp(want, text))
-		fail_msg("%s differs. This is what is built now:\n%s", path, text);
+	golden_compare(path, text);
 }
 
 /* Bytes as text, lines of zeroes left out, so that a change reads well as a diff. */
