@@ -159,11 +159,11 @@ unsigned int machine_n_virtio_mmio(const struct lkvm_config *cfg)
 int machine_check_pci(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
 	if (cfg->pvpanic_pci && cfg->virtio_transport == LKVM_VIRTIO_PCI &&
-	    peripherals_count(cfg) >= MACHINE_PVPANIC_SLOT)
+	    peripherals_count(cfg) >= LKVM_MAX_VIRTIO)
 		return err_input(err,
 				 "--pvpanic pci: takes the place of a virtio device; at most %d of "
 				 "them are allowed with it",
-				 MACHINE_PVPANIC_SLOT - 1);
+				 LKVM_MAX_VIRTIO - 1);
 	return 0;
 }
 

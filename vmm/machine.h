@@ -115,8 +115,8 @@ int machine_add_virtio(struct machine *m, unsigned int index, const char *name,
 /* How many of them the guest is told of one by one, by @cfg: those on PCI it finds itself. */
 unsigned int machine_n_virtio_mmio(const struct lkvm_config *cfg);
 
-/* Where every board has pvpanic if it is a PCI function. */
-#define MACHINE_PVPANIC_SLOT (PCI_MAX_SLOTS - 1)
+/* Where every board has pvpanic if it is a PCI function: the last virtio device's place. */
+#define MACHINE_PVPANIC_SLOT LKVM_MAX_VIRTIO
 
 /* For arch_validate(): there is a place for each PCI function. */
 int machine_check_pci(const struct lkvm_config *cfg, struct lkvm_error *err);

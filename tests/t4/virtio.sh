@@ -11,7 +11,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.bash"
 
 [ $# -gt 0 ] || [ "$LKVM_ARCH" = x86 ] ||
-	set -- devices blk rng net_user pci.net_vhost console pci.kexec
+	set -- devices blk_mq rng net_user pci.net_vhost console pci.kexec
 guest_program "tests/bed/guest/$LKVM_ARCH/kexec.c" -lfdt
 tests/bed/initramfs -a "$LKVM_ARCH" -s '. /virtio.guest' -f tests/t4/virtio.guest:/virtio.guest \
 	-f "$files/kexec:/bin/kexec" -m virtio_pci -m virtio_mmio -m virtio_blk -m virtio_net \
