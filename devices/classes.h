@@ -67,7 +67,7 @@ struct virtio_cfg {
 	const struct virtio_class *cls;
 	const void *cfg; /* the class's own */
 
-	/* Where it is, machine_add_virtio_*() fill it in. virtio_pci_class: */
+	/* Where it is, machine_add_virtio() fills it in. virtio_pci_class: */
 	struct pci_bus *bus;
 	unsigned int slot;
 

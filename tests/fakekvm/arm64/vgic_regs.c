@@ -93,17 +93,13 @@ static u8 version(const struct arm64_vm *v)
 	return v->gic == KVM_DEV_TYPE_ARM_VGIC_V3 ? V3 : V2;
 }
 
-/* 32-bit accesses; an interrupt that there is not has no register: ENXIO, vgic-mmio.c. */
+/* 32-bit accesses. */
 static const struct region *find(const struct arm64_vm *v, const struct region *r, size_t n,
 				 u64 off)
 {
 	for (; n; n--, r++) {
-		u64 first;
-
-		if (!(r->of & version(v)) || off < r->off || off >= r->off + r->len || off % 4)
-			continue;
-		first = r->bits ? (off - r->off) * 8 / r->bits : 0;
-		return first < ARM64_PRIVATE + v->n_spis ? r : NULL;
+		if ((r->of & version(v)) && off >= r->off && off < r->off + r->len && off % 4 == 0)
+			return r;
 	}
 	return NULL;
 }
@@ -185,15 +181,17 @@ static int access_dist(struct fake_call *c, struct fake_vcpu *vcpu, u64 off, u32
 {
 	struct arm64_vm *v = arm64_vm(c->vm);
 	const struct region *r = find(v, dist, ARRAY_SIZE(dist), off);
-	bool private;
-	u64 at;
+	u64 at, first;
+	bool private, none;
 
 	if (!r)
 		return -ENXIO;
 	at = kept_at(r, off);
-	private = (r->bits && (off - r->off) * 8 / r->bits < ARM64_PRIVATE) || r->kind == CPENDS ||
-		  r->off == 0x0f20;
-	if (private && version(v) == V3) {
+	first = r->bits ? (off - r->off) * 8 / r->bits : 0;
+	/* interrupts that there are not read as zero and take nothing: observed */
+	none = r->bits && first >= ARM64_PRIVATE + v->n_spis;
+	private = (r->bits && first < ARM64_PRIVATE) || r->kind == CPENDS || r->off == 0x0f20;
+	if (none || (private && version(v) == V3)) {
 		*user = write ? *user : 0;
 		return 0;
 	}
