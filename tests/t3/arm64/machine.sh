@@ -34,6 +34,16 @@ is "firmware runs where it is put, and has a device tree" 0 'out:hello by fdt: o
 vm --firmware "$GUESTS/hello.image" -p "one"
 is "at the start of memory by default" 0 'out:hello by fdt: one' 'out:at 0x80000040, EL1'
 
+head -c 131072 /dev/zero >"$T/flash"
+printf flashful | dd of="$T/flash" conv=notrunc 2>/dev/null
+guest flash --flash "$T/flash"
+is "flash memory is read, erased, programmed and executed" 0 'out:flash: begins with 73616c66' \
+	'out:flash: code says 42'
+verdict "and all of it is in its file" "$(od -An -tx4 -j 248 -N 12 "$T/flash" | tr -d '\n' |
+	grep -q ' 3e3e3e3e 3f3f3f3f ffffffff' || echo "the file has $(od -An -tx4 -j 248 -N 12 "$T/flash"); ")"
+guest flash --flash "$T/flash"
+is "where the next machine finds it" 0 'out:flash: begins with 0'
+
 head -c 5000 /dev/urandom >"$T/initrd"
 sum="out:initrd 5000 adler32 $(adler32 "$T/initrd")"
 guest mem -m 64 -i "$T/initrd"
