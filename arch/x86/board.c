@@ -176,7 +176,6 @@ int arch_add_devices(struct machine *m, struct lkvm_error *err)
 {
 	int ret = 0;
 
-	m->arch->n_virtio_mmio = machine_n_virtio_mmio(m->cfg);
 	pci_bus_init(&m->arch->pci, &m->mmio, &m->gmem, X86_PCI_WINDOW_BASE, X86_PCI_WINDOW_LEN);
 	for (size_t i = 0; !ret && i < BOARD_N; i++)
 		ret = add_dev(m, &board[i], err);

@@ -17,7 +17,7 @@ static int load_acpi(struct machine *m, struct lkvm_error *err)
 	struct acpi_desc desc = { .gpa = X86_ACPI_GPA,
 				  .apic_ids = apic_ids,
 				  .n_vcpus = m->n_vcpus,
-				  .n_virtio_mmio = m->arch->n_virtio_mmio };
+				  .n_virtio_mmio = machine_n_virtio_mmio(m->cfg) };
 	u8 *tables = calloc(1, X86_ACPI_SIZE);
 	size_t used = 0;
 	int ret;

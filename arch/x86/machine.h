@@ -12,7 +12,6 @@ struct arch_machine {
 	struct kvm_cpuid2 *supported; /* KVM_GET_SUPPORTED_CPUID */
 	struct kvm_cpuid2 *table;     /* room for the one of a vCPU */
 	struct pci_bus pci;
-	unsigned int n_virtio_mmio;
 };
 
 /* vCPU 0 is the bootstrap processor: its registers for @entry. KVM keeps the others waiting. */
