@@ -373,8 +373,10 @@ int vcpu_start(struct vcpu *vcpu, struct lkvm_error *err)
 		return ret;
 	ret = cpu_mask_pin(vcpu->thread, cpus);
 	if (ret == -EINVAL)
-		return err_unsupported(err, EINVAL,
-				       "vCPUs cannot be pinned: none of the host's CPUs that this "
-				       "process may use is one of theirs");
+		return err_unsupported(
+			err, EINVAL,
+			"--vcpu-affinity %s: vCPUs cannot be pinned, this process may use "
+			"none of these CPUs",
+			vcpu->machine->cfg->vcpu_affinity);
 	return ret ? err_host(err, -ret, "pinning vCPU %u", vcpu->index) : 0;
 }

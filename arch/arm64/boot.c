@@ -120,6 +120,13 @@ static int plan_other(struct plan *p, const u8 *head, size_t n, struct lkvm_erro
 	if (p->unpacked.fd >= 0)
 		return err_input(err, "kernel %s is compressed and holds %s; %s", p->kernel->path,
 				 name ? name : "no kernel", need);
+	/* Image and zboot begin so; what is left of one must not run as a flat binary */
+	if (n >= 2 && !memcmp(head, "MZ", 2) && (!name || n < ARM64_IMAGE_HEADER_LEN))
+		return err_input(
+			err,
+			"kernel %s is truncated: it begins as an Image or EFI program does, and "
+			"ends after %llu bytes",
+			p->kernel->path, (unsigned long long)p->kernel->size);
 	if (name)
 		return err_input(err, "kernel %s is %s; %s", p->kernel->path, name, need);
 	return plan_flat(p);

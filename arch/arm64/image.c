@@ -5,7 +5,6 @@
 #define IMAGE_FLAGS	  24
 #define IMAGE_MAGIC	  56
 #define IMAGE_PE_OFF	  60
-#define IMAGE_HEADER_LEN  64
 
 #define IMAGE_FLAG_BIG_ENDIAN BIT(0)
 /* Where image_size is zero, text_offset's byte order is unknown and this is its value. */
@@ -23,7 +22,7 @@
 int arm64_image_parse(const struct image *img, u64 off, struct arm64_image *h,
 		      struct lkvm_error *err)
 {
-	u8 head[IMAGE_HEADER_LEN];
+	u8 head[ARM64_IMAGE_HEADER_LEN];
 	int ret;
 
 	if (!range_fits(off, sizeof(head), img->size))
@@ -59,7 +58,7 @@ static int err_truncated(const struct image *img, u64 need, struct lkvm_error *e
 
 int arm64_image_check_whole(const struct image *img, struct lkvm_error *err)
 {
-	u8 head[IMAGE_HEADER_LEN], pe[PE_HEADER_LEN], section[PE_SECTION_LEN];
+	u8 head[ARM64_IMAGE_HEADER_LEN], pe[PE_HEADER_LEN], section[PE_SECTION_LEN];
 	u64 off, need = 0;
 	unsigned int n;
 	int ret = image_read(img, 0, head, sizeof(head), err);

@@ -9,6 +9,8 @@
 
 #include "vmm/image.h"
 
+#define ARM64_IMAGE_HEADER_LEN 64
+
 struct arm64_image {
 	u64 text_offset; /* from a 2 MiB aligned address to where the Image goes */
 	u64 size;	 /* bytes it needs from there on; 0: not known (before Linux 3.17) */

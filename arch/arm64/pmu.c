@@ -161,7 +161,8 @@ static int set_counters(struct machine *m, unsigned int n, struct lkvm_error *er
 	ret = set_pmu_attr(m, vcpu, KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS, &n,
 			   "the number of PMU counters", &why);
 	if (ret == -EINVAL && !pmu_n_counters(&m->kvm, vcpu->fd, &have))
-		return err_input(err, "%s %u: there are %u event counters", option, n, have);
+		return err_input(err, "%s %u: this host's PMU has %u event counters", option, n,
+				 have);
 	if (ret && err)
 		*err = why;
 	return ret;
@@ -173,14 +174,14 @@ static int no_permission(struct lkvm_error *err)
 {
 	return err_unsupported(err, EPERM,
 			       "--pmu-partition: this host keeps all counters to itself; boot it "
-			       "with " HOST_PARAM "=N, N being those it keeps");
+			       "with " HOST_PARAM "=N, N being those it keeps, and in VHE mode");
 }
 
 static int not_there(const char *what, struct lkvm_error *err)
 {
 	return err_unsupported(err, EOPNOTSUPP,
 			       "--pmu-partition: this host's KVM cannot partition the PMU: it has "
-			       "%s; no released kernel has it yet",
+			       "%s; no released kernel has one yet",
 			       what);
 }
 
@@ -253,7 +254,11 @@ static int check_part(struct machine *m, const struct vcpu *vcpu, struct lkvm_er
 	if (ret)
 		return err_host(err, -ret, "reading PMCR_EL0 of vCPU %u", vcpu->index);
 	if (have != n)
-		return err_input(err, "--pmu-partition %u: there are %u event counters", n, have);
+		return err_input(err,
+				 "--pmu-partition %u: this host gives its guests %u event counters",
+				 n, have);
+	if (!vcpu->index)
+		log_info(m->log, "the guest has %u event counters of the host's PMU", n);
 	return 0;
 }
 

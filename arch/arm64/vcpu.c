@@ -173,6 +173,10 @@ int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc)
 		{ "hcr_el2", ARM64_SYS_REG(3, 4, 1, 1, 0) },
 		{ "vbar_el2", ARM64_SYS_REG(3, 4, 12, 0, 0) },
 		{ "sctlr_el2", ARM64_SYS_REG(3, 4, 1, 0, 0) },
+		{ "sp_el2", ARM64_SYS_REG(3, 6, 4, 1, 0) },
+		{ "tcr_el2", ARM64_SYS_REG(3, 4, 2, 0, 2) },
+		{ "ttbr0_el2", ARM64_SYS_REG(3, 4, 2, 0, 0) },
+		{ "ttbr1_el2", ARM64_SYS_REG(3, 4, 2, 0, 1) },
 	};
 	struct kvm_mp_state mp = { 0 };
 	char name[8];

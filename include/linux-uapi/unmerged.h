@@ -21,6 +21,8 @@
 #define KVM_ARM_PARTITION_PMU KVM_IOC_WR(0xce, bool)
 _Static_assert(KVM_ARM_PARTITION_PMU == 0xc001aeceu, "as posted");
 
+/* Version 5 (December 2025) switched it on for the VM by KVM_ENABLE_CAP: not supported here. */
+
 /*
  * Versions 6 to 8 (February to June 2026): an attribute of the vCPU, before
  * KVM_ARM_VCPU_PMU_V3_INIT. A bool is read through an unsigned int *. HAS: ENXIO without it. SET:

@@ -57,7 +57,7 @@ value pmu "host=$(printf '%064d' 0)" 'must be a name of 1 to 63 bytes' =
 refused '--pmu host=nosuch: this host' run -k "$K" --pmu=host=nosuch
 refused '--pmu: host=../x is no name of a PMU' run -k "$K" --pmu=host=../x
 refused 'a filter of all events' run -k "$K" --pmu=filter=allow:0-0xffff
-refused '--pmu counters 7: there are 6 event counters' run -k "$K" --pmu=counters=7
+refused "--pmu counters 7: this host's PMU has 6 event counters" run -k "$K" --pmu=counters=7
 many=filter=allow:1
 for i in 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32; do
 	many=$many,filter=allow:$i
@@ -76,9 +76,9 @@ for h in partition-ioctl partition-attr; do
 	FAKEKVM=$h accepted --pmu-partition 4
 	FAKEKVM=$h accepted --pmu-partition=0x4 --pmu-partition-abi=auto --nested -c 2
 	FAKEKVM=$h accepted --pmu --pmu-partition 1 --pmu-partition-abi ${h#*-}
-	FAKEKVM=$h refused '--pmu-partition 7: there are' run -k "$K" --pmu-partition 7
+	FAKEKVM=$h refused "--pmu-partition 7: this host's PMU has" run -k "$K" --pmu-partition 7
 done
-FAKEKVM=partition-attr refused '--pmu-partition 5: there are' run -k "$K" --pmu-partition 5
+FAKEKVM=partition-attr refused "--pmu-partition 5: this host" run -k "$K" --pmu-partition 5
 
 FAKEKVM=full accepted --sve-max-vl 128
 FAKEKVM=full accepted --sve-max-vl=0x100

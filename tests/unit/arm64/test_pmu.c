@@ -162,7 +162,7 @@ static void more_counters_than_there_are_is_said_with_how_many_there_are(void **
 
 	(void)state;
 	t->cfg.arm64.pmu_counters = 31;
-	refused(t, LKVM_ERR_INPUT, "--pmu counters 31: there are 6 event counters");
+	refused(t, LKVM_ERR_INPUT, "--pmu counters 31: this host's PMU has 6 event counters");
 	pmu_free(t, &h);
 }
 
@@ -362,7 +362,7 @@ static void more_than_the_pmu_has_is_said_with_how_many_it_has(void **state)
 		struct vmtest *t = pmu_new(hosts[i], &h);
 
 		t->cfg.arm64.pmu_partition = 31;
-		refused(t, LKVM_ERR_INPUT, "--pmu-partition 31: there are");
+		refused(t, LKVM_ERR_INPUT, "--pmu-partition 31: this host's PMU has");
 		pmu_free(t, &h);
 	}
 }
@@ -375,7 +375,7 @@ static void fewer_than_asked_for_is_no_partition(void **state)
 
 	(void)state;
 	t->cfg.arm64.pmu_partition = 5; /* of 6, of which 4 can be given away */
-	refused(t, LKVM_ERR_INPUT, "--pmu-partition 5: there are 4");
+	refused(t, LKVM_ERR_INPUT, "--pmu-partition 5: this host gives its guests 4");
 	pmu_free(t, &h);
 }
 
