@@ -41,6 +41,9 @@ IASL ?= iasl
 PROVE ?= prove
 FUZZ_SECONDS ?= 60
 
+# Programs of this host for guests it cannot run
+FOR_TESTS := $(if $(CROSS_COMPILE)$(filter $(HOST_ARCH),$(ARCH)),,1)
+
 # Programs for another machine are linked with Debian's libraries for it, which are fetched.
 ifneq ($(CROSS_COMPILE),)
 FETCHED_SYSROOT := $(or $(LKVM_CACHE),build/cache)/$(patsubst loongarch,loong64,$(patsubst x86,amd64,$(ARCH)))/sysroot
@@ -81,6 +84,9 @@ CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
 
 .PHONY: all
 all: $(O)lkvm $(O)liblkvm.a $(O)liblkvm.so
+ifeq ($(FOR_TESTS)$(filter all,$(or $(MAKECMDGOALS),all)),1all)
+	@echo '$(B)/ is for tests on this host only: a lkvm for $(ARCH) hosts takes CROSS_COMPILE='
+endif
 
 ifneq ($(CROSS_COMPILE),)
 $(FETCHED_SYSROOT):
@@ -141,6 +147,10 @@ $(B)/lkvm.pc: docs/lkvm.pc.in include/lkvm.h FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 		-e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(ARCH_LIBS:-l%= lib%)|' $< > $@
+
+ifneq ($(and $(FOR_TESTS),$(filter install,$(MAKECMDGOALS))),)
+$(error ARCH=$(ARCH) without CROSS_COMPILE is for tests on this host only: nothing to install)
+endif
 
 .PHONY: install
 install: all $(B)/lkvm.pc

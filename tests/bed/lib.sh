@@ -56,6 +56,13 @@ host_arch() {
 	dpkg --print-architecture
 }
 
+# own_arch: what load_arch() calls this machine's architecture
+own_arch() {
+	local name
+	name=$(host_arch)
+	echo "${name/#amd64/x86}"
+}
+
 kernel_suite() {
 	echo "${KERNEL_SUITE:-${kernel_suite:-$(own_suite)}}"
 }

@@ -12,7 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 job=''
 trap '[ -z "$job" ] || kill "$job" 2>/dev/null; rm -rf "$work"' EXIT
-tests/bed/initramfs -s '. /virtio.guest' -f tests/t4/virtio.guest:/virtio.guest \
+tests/bed/initramfs -a x86 -s '. /virtio.guest' -f tests/t4/virtio.guest:/virtio.guest \
 	-m virtio_pci -m virtio_blk "$files/powercut-initrd"
 
 truncate -s 32M "$work/raw"
@@ -22,7 +22,7 @@ PATH=$PATH:/usr/sbin mke2fs -q -t ext4 -d "$work/tree" "$work/ext4" 96M >/dev/nu
 
 # bed COMMAND: with the two disks, which keep what the bed has written and flushed
 bed() {
-	tests/bed/run -q -t 240 -m virtio_blk -m ext4 \
+	tests/bed/run -a x86 -q -t 240 -m virtio_blk -m ext4 \
 		-Q -pidfile -Q "$work/pid" \
 		-Q -drive -Q "file=$work/raw,format=raw,if=virtio" \
 		-Q -drive -Q "file=$work/ext4,format=raw,if=virtio" \

@@ -8,9 +8,9 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.bash"
 
 lib=$(library)
-tests/bed/initramfs "$files/initrd"
+tests/bed/initramfs -a x86 "$files/initrd"
 # shellcheck disable=SC2016 # the guest expands it
-tests/bed/initramfs -s 'echo hello from number $$' "$files/hello"
+tests/bed/initramfs -a x86 -s 'echo hello from number $$' "$files/hello"
 tests/extract-vmlinux "$(kernel_dir)/vmlinuz" "$files/vmlinux"
 exec tests/t4/in-bed -f "$(kernel_dir)/vmlinuz:vmlinuz" -f "$files/vmlinux:vmlinux" \
 	-f "$files/initrd:initrd" -f "$files/hello:hello" -f "$lib:lib/${lib##*/}" \
