@@ -88,8 +88,14 @@ void run_opts_help(void);
 int cli_disk(struct lkvm_config *cfg, const char *val);
 int cli_network(struct lkvm_config *cfg, const char *val);
 int cli_port(struct run_opts *opts, const char *val);
-/* Open what ports name and put it into the config; false with a message. */
-bool ports_open(struct run_opts *opts, struct lkvm_error *err);
+
+/*
+ * cli_files.c. Open what ports name and put it into the config. False with a message: that cannot
+ * be, or what the guest or lkvm writes to is another file of the machine's as well.
+ */
+bool files_open(struct run_opts *opts, struct lkvm_error *err);
+/* False with a message: it is a file that the guest is given, and nothing may be written to it. */
+bool report_is_apart(const struct run_opts *opts, struct lkvm_error *err);
 
 /* ---- cli_words.c: values that are words with commas between them -------------------- */
 
@@ -117,6 +123,9 @@ bool cli_next_word(const char **p, char *word, size_t size);
  */
 int cli_set_keys(const char *option, const char *all, const char *p, const struct cli_key *keys,
 		 size_t n, void *at);
+
+/* How a value looks in a message: one that is empty can be seen. */
+const char *cli_shown(const char *val);
 
 /* False: empty or too long. */
 bool cli_copy(char *dst, size_t size, const char *val);

@@ -1,11 +1,8 @@
-/* cli_devs.c - the values of --disk, --network and --port, and the files of ports. */
+/* cli_devs.c - the values of --disk, --network and --port. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "vmm/cli.h"
 
@@ -84,7 +81,8 @@ int cli_disk(struct lkvm_config *cfg, const char *val)
 	_Static_assert(LKVM_DISK_PATH_MAX == 1024, "said below");
 	if (!cli_next_word(&p, disk->path, sizeof(disk->path)) || !disk->path[0])
 		return cli_fail(CLI_BAD_INPUT,
-				"--disk %s: must begin with a file's name of 1 to 1023 bytes", val);
+				"--disk %s: must begin with a file's name of 1 to 1023 bytes",
+				cli_shown(val));
 	cfg->n_disks++;
 	return cli_set_keys("disk", val, p, disk_keys, COUNT(disk_keys), disk);
 }
@@ -305,10 +303,10 @@ int cli_network(struct lkvm_config *cfg, const char *val)
 		return cli_fail(CLI_BAD_INPUT, "--network %s: one too many; at most %d are allowed",
 				val, LKVM_MAX_NETS);
 	if (!begins_with_a_mode(val))
-		return cli_fail(
-			CLI_BAD_INPUT,
-			"--network %s: '%.*s': must be tap, user, unix=PATH, down, or none alone",
-			val, (int)strcspn(val, ","), val);
+		return cli_fail(CLI_BAD_INPUT,
+				"--network %s: must begin with tap, user, unix=PATH or down, or be "
+				"none alone",
+				val);
 	arg.net = &cfg->nets[cfg->n_nets++];
 	status = cli_set_keys("network", val, val, net_keys, COUNT(net_keys), &arg);
 	if (!status && arg.two_modes)
@@ -356,149 +354,8 @@ int cli_port(struct run_opts *opts, const char *val)
 	_Static_assert(LKVM_PORT_NAME_MAX == 64, "said below");
 	if (!cli_next_word(&p, port->name, sizeof(port->name)) || !port->name[0])
 		return cli_fail(CLI_BAD_INPUT, "--port %s: must begin with a name of 1 to 63 bytes",
-				val);
+				cli_shown(val));
 	port->io.in_fd = port->io.out_fd = -1;
 	cfg->n_ports++;
 	return cli_set_keys("port", val, p, port_keys, COUNT(port_keys), files);
-}
-
-static bool no_file(struct lkvm_error *err, const char *name, const char *key, const char *file,
-		    const char *why)
-{
-	err->kind = LKVM_ERR_INPUT;
-	err->code = -EINVAL;
-	snprintf(err->msg, sizeof(err->msg), "--port %s,%s=%.200s: %s", name, key, file, why);
-	return false;
-}
-
-/* A descriptor of the caller's stays open, as it came. */
-static bool take_fd(const char *name, const char *key, const char *file, int mode, int *fd,
-		    struct lkvm_error *err)
-{
-	unsigned long n;
-	int has;
-
-	if (!number(file + 3, 0, 1 << 20, &n))
-		return no_file(err, name, key, file, "must be a file or fd:N");
-	has = fcntl((int)n, F_GETFL);
-	if (has < 0 || ((has & O_ACCMODE) != mode && (has & O_ACCMODE) != O_RDWR))
-		return no_file(err, name, key, file,
-			       mode == O_RDONLY ? "that descriptor is not open for reading"
-						: "that descriptor is not open for writing");
-	if (mode == O_RDONLY && n == STDIN_FILENO)
-		return no_file(err, name, key, file, "standard input is the console's");
-	*fd = (int)n;
-	return true;
-}
-
-/* @flags as for open(2). */
-static bool open_file(const char *name, const char *key, const char *file, int flags, int *fd,
-		      struct lkvm_error *err)
-{
-	struct stat st;
-
-	if (!strncmp(file, "fd:", 3)) {
-		if (!take_fd(name, key, file, flags & O_ACCMODE, fd, err))
-			return false;
-	} else {
-		*fd = open(file, flags | O_CLOEXEC | O_NOCTTY, 0666);
-		if (*fd < 0)
-			return no_file(err, name, key, file, strerror(errno));
-	}
-	if (!fstat(*fd, &st) && S_ISDIR(st.st_mode))
-		return no_file(err, name, key, file, "is a directory");
-	return true;
-}
-
-/* Of terminals, sockets and the like both ends are one file, or many may share them. */
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
-		return a->st_rdev == b->st_rdev;
-	return (S_ISREG(a->st_mode) || S_ISFIFO(a->st_mode)) && a->st_dev == b->st_dev &&
-	       a->st_ino == b->st_ino;
-}
-
-static bool is_path(const struct stat *st, const char *path)
-{
-	struct stat other;
-
-	return path[0] && !stat(path, &other) && same_file(st, &other);
-}
-
-static bool is_fd(const struct stat *st, int fd)
-{
-	struct stat other;
-
-	return fd >= 0 && !fstat(fd, &other) && same_file(st, &other);
-}
-
-/* What the file @st of port @port is as well; "" for nothing. */
-static void find_other_use(const struct run_opts *opts, unsigned int port, const struct stat *st,
-			   char *use, size_t size)
-{
-	const struct lkvm_config *cfg = &opts->cfg;
-
-	use[0] = 0;
-	if (is_path(st, cfg->kernel))
-		snprintf(use, size, "is also the --kernel");
-	if (is_path(st, cfg->initrd))
-		snprintf(use, size, "is also the --initrd");
-	if (is_path(st, cfg->firmware))
-		snprintf(use, size, "is also the --firmware");
-	if (is_path(st, cfg->flash))
-		snprintf(use, size, "is also the --flash");
-	if (is_fd(st, opts->report.fd))
-		snprintf(use, size, "is also the --report");
-	for (unsigned int i = 0; i < cfg->n_disks; i++) {
-		if (is_path(st, cfg->disks[i].path))
-			snprintf(use, size, "is also the --disk");
-	}
-	for (unsigned int i = 0; i < cfg->n_ports; i++) {
-		if (is_fd(st, cfg->ports[i].io.in_fd))
-			snprintf(use, size, "is also the in= of --port %s", cfg->ports[i].name);
-		if (i != port && is_fd(st, cfg->ports[i].io.out_fd))
-			snprintf(use, size, "is also the out= of --port %s", cfg->ports[i].name);
-	}
-}
-
-/* A guest that writes to a port must not write to anything else that way. */
-static bool outputs_are_apart(const struct run_opts *opts, struct lkvm_error *err)
-{
-	for (unsigned int i = 0; i < opts->cfg.n_ports; i++) {
-		const struct lkvm_port *port = &opts->cfg.ports[i];
-		char use[LKVM_PORT_NAME_MAX + 32];
-		struct stat st;
-
-		if (port->io.out_fd < 0 || fstat(port->io.out_fd, &st))
-			continue;
-		find_other_use(opts, i, &st, use, sizeof(use));
-		if (use[0])
-			return no_file(err, port->name, "out", opts->ports[i].out, use);
-	}
-	return true;
-}
-
-/*
- * Inputs first, and a FIFO among them without waiting for its writer: opening one for output waits
- * for a reader, which may itself wait for us to read.
- */
-bool ports_open(struct run_opts *opts, struct lkvm_error *err)
-{
-	for (unsigned int i = 0; i < opts->cfg.n_ports; i++) {
-		struct lkvm_port *port = &opts->cfg.ports[i];
-
-		if (opts->ports[i].in[0] && !open_file(port->name, "in", opts->ports[i].in,
-						       O_RDONLY | O_NONBLOCK, &port->io.in_fd, err))
-			return false;
-	}
-	for (unsigned int i = 0; i < opts->cfg.n_ports; i++) {
-		struct lkvm_port *port = &opts->cfg.ports[i];
-
-		/* Not O_TRUNC: it may be the wrong file. */
-		if (opts->ports[i].out[0] && !open_file(port->name, "out", opts->ports[i].out,
-							O_WRONLY | O_CREAT, &port->io.out_fd, err))
-			return false;
-	}
-	return outputs_are_apart(opts, err);
 }

@@ -14,7 +14,7 @@
 
 int opt_bad(const struct opt *opt, const char *val, const char *allowed)
 {
-	return cli_fail(CLI_BAD_INPUT, "--%s %s: must be %s", opt->name, val, allowed);
+	return cli_fail(CLI_BAD_INPUT, "--%s %s: must be %s", opt->name, cli_shown(val), allowed);
 }
 
 /* ---- values that are a field of the config ------------------------------------------ */
@@ -44,17 +44,17 @@ static int set_text(struct run_opts *o, const struct opt *opt, const char *val)
 
 static int set_file(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	return *val ? set_text(o, opt, val) : opt_bad(opt, "''", "a file");
+	return *val ? set_text(o, opt, val) : opt_bad(opt, val, "a file");
 }
 
 static int set_name(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	return *val ? set_text(o, opt, val) : opt_bad(opt, "''", "a name");
+	return *val ? set_text(o, opt, val) : opt_bad(opt, val, "a name");
 }
 
 static int set_cpu_list(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	return *val ? set_text(o, opt, val) : opt_bad(opt, "''", "CPUs of the host such as 0-3,8");
+	return *val ? set_text(o, opt, val) : opt_bad(opt, val, "CPUs of the host such as 0-3,8");
 }
 
 /* Not 0, which means the usual place; how far the others reach is the library's to judge. */
@@ -397,7 +397,7 @@ static const struct opt options[] = {
 	{ 0, "hugetlbfs", "", .group = GROUP_NONE,
 	  .help = "guest memory is anonymous memory only in this version" },
 	{ 0, "aarch32", .group = GROUP_NONE,
-	  .help = "32-bit guests are not run: KVM on today's CPUs seldom can" },
+	  .help = "lkvm runs 64-bit guests only" },
 };
 /* clang-format on */
 
@@ -515,7 +515,8 @@ void run_opts_help(void)
 		[GROUP_TALK] = "What lkvm says",
 	};
 
-	printf("usage: lkvm run --kernel FILE [OPTIONS]\n");
+	printf("usage: lkvm run --kernel FILE%s [OPTIONS]\n",
+	       is_ours(find("firmware", strlen("firmware"), 0)) ? " | --firmware FILE" : "");
 	for (enum opt_group g = 0; g < GROUP_NONE; g++) {
 		bool any = false;
 

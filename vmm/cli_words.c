@@ -29,8 +29,16 @@ bool cli_next_word(const char **p, char *word, size_t size)
 	return true;
 }
 
+const char *cli_shown(const char *val)
+{
+	return *val ? val : "''";
+}
+
+/* Where the word is all there is, it is not said twice. */
 static int bad_value(const char *option, const char *all, const char *word, const char *allowed)
 {
+	if (!strcmp(all, word))
+		return cli_fail(CLI_BAD_INPUT, "--%s %s: must be %s", option, all, allowed);
 	return cli_fail(CLI_BAD_INPUT, "--%s %s: '%s': must be %s", option, all, word, allowed);
 }
 
@@ -43,6 +51,9 @@ static int unknown_key(const char *option, const char *all, const char *word,
 	for (size_t i = 0; i < n && len < sizeof(known); i++)
 		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s%s", i ? ", " : "",
 					keys[i].name, keys[i].bare ? "" : "=");
+	if (!strcmp(all, word))
+		return cli_fail(CLI_BAD_INPUT, "--%s %s: is none of %s", option, cli_shown(all),
+				known);
 	return cli_fail(CLI_BAD_INPUT, "--%s %s: '%s' is none of %s", option, all, word, known);
 }
 

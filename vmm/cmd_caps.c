@@ -12,48 +12,95 @@ struct caps_opts {
 	int n_require;
 };
 
+#define X86   "x86-64"
+#define ARM64 "arm64"
+
 /* What a feature is, in the words of the manual. */
 static const struct {
-	const char *name, *text;
+	const char *name;
+	const char *arch; /* the guests that have it, by lkvm_guest_arch(); NULL: all */
+	const char *text;
 } meanings[] = {
-	{ "api", "version of KVM's interface" },
-	{ "guest-memfd", "guest memory that the host's user space need not map" },
+	{ "api", NULL, "version of KVM's interface" },
+	{ "guest-memfd", NULL, "guest memory that the host's user space need not map" },
 
-	{ "nested", "--nested: the guest can be a hypervisor" },
-	{ "e2h0", "--e2h0: nested without VHE" },
-	{ "pmu", "--pmu: event counters" },
-	{ "pmu-partition-ioctl", "--pmu-partition by the ioctl of versions 2 to 4 of the series" },
-	{ "pmu-partition-attr", "--pmu-partition by the vCPU attribute of version 6 and later; "
-				"whether the host sets counters aside shows at the start" },
-	{ "gicv2", "--irqchip gicv2, gicv2m" },
-	{ "gicv3", "--irqchip gicv3" },
-	{ "its", "--irqchip gicv3-its" },
-	{ "sve", "SVE; the longest vector in bits" },
-	{ "mte", "memory tagging" },
-	{ "ptrauth", "pointer authentication" },
-	{ "counter-offset", "--counter-offset: counters that lag behind" },
-	{ "steal-time", "the guest is told of time that others took" },
-	{ "aarch32", "32-bit guests" },
+	{ "nested", ARM64, "--nested: the guest can be a hypervisor" },
+	{ "e2h0", ARM64, "--e2h0: nested without VHE" },
+	{ "pmu", ARM64, "--pmu: event counters" },
+	{ "pmu-partition", ARM64, "--pmu-partition, by either of the next two" },
+	{ "pmu-partition-ioctl", ARM64,
+	  "--pmu-partition by the ioctl of versions 2 to 4 of the series" },
+	{ "pmu-partition-attr", ARM64,
+	  "--pmu-partition by the vCPU attribute of version 6 and later; "
+	  "whether the host sets counters aside shows at the start" },
+	{ "gicv2", ARM64, "--irqchip gicv2, gicv2m" },
+	{ "gicv3", ARM64, "--irqchip gicv3" },
+	{ "its", ARM64, "--irqchip gicv3-its" },
+	{ "sve", ARM64, "SVE; the longest vector in bits" },
+	{ "mte", ARM64, "memory tagging" },
+	{ "ptrauth", ARM64, "pointer authentication" },
+	{ "counter-offset", ARM64, "--counter-offset: counters that lag behind" },
+	{ "steal-time", ARM64, "the guest is told of time that others took" },
+	{ "aarch32", ARM64, "32-bit guests" },
 
-	{ "irqchip", "PIC, I/O APIC and local APICs in KVM; lkvm needs them" },
-	{ "split-irqchip", "local APICs alone in KVM" },
-	{ "pit", "the PIT in KVM; lkvm needs it" },
-	{ "tsc-deadline", "the local APIC's TSC deadline timer" },
-	{ "sregs2", "special registers with the PDPTEs" },
-	{ "one-reg", "registers of a vCPU one by one" },
-	{ "nested-state", "KVM can nest; the state of a nested guest in bytes" },
-	{ "disable-exits", "what may run without an exit: mask of 1 MWAIT, 2 HLT, 4 PAUSE, "
-			   "8 C-states, 16 APERF and MPERF" },
-	{ "aperfmperf", "APERF and MPERF without an exit" },
-	{ "shstk", "CET shadow stacks" },
-	{ "ibt", "CET indirect branch tracking" },
-	{ "lkgs", "the instruction LKGS" },
-	{ "fred", "flexible return and event delivery" },
-	{ "arch-capabilities", "the register IA32_ARCH_CAPABILITIES" },
-	{ "sev", "VMs with AMD SEV" },
-	{ "sev-es", "VMs with AMD SEV-ES" },
-	{ "sev-snp", "VMs with AMD SEV-SNP" },
-	{ "tdx", "VMs with Intel TDX" },
+	{ "irqchip", X86, "PIC, I/O APIC and local APICs in KVM; lkvm needs them" },
+	{ "split-irqchip", X86, "local APICs alone in KVM" },
+	{ "pit", X86, "the PIT in KVM; lkvm needs it" },
+	{ "tsc-deadline", X86, "the local APIC's TSC deadline timer" },
+	{ "sregs2", X86, "special registers with the PDPTEs" },
+	{ "one-reg", X86, "registers of a vCPU one by one" },
+	{ "nested-state", X86, "KVM can nest; the state of a nested guest in bytes" },
+	{ "disable-exits", X86,
+	  "what may run without an exit: mask of 1 MWAIT, 2 HLT, 4 PAUSE, "
+	  "8 C-states, 16 APERF and MPERF" },
+	{ "aperfmperf", X86, "APERF and MPERF without an exit" },
+	{ "shstk", X86, "CET shadow stacks" },
+	{ "ibt", X86, "CET indirect branch tracking" },
+	{ "lkgs", X86, "the instruction LKGS" },
+	{ "fred", X86, "flexible return and event delivery" },
+	{ "arch-capabilities", X86, "the register IA32_ARCH_CAPABILITIES" },
+	{ "sev", X86, "VMs with AMD SEV" },
+	{ "sev-es", X86, "VMs with AMD SEV-ES" },
+	{ "sev-snp", X86, "VMs with AMD SEV-SNP" },
+	{ "tdx", X86, "VMs with Intel TDX" },
+};
+
+/* KVM's capabilities that `lkvm caps` lists for guests of one architecture only. */
+static const char *const x86_caps[] = {
+	"KVM_CAP_EXIT_HYPERCALL",     "KVM_CAP_IRQCHIP",
+	"KVM_CAP_KVMCLOCK_CTRL",      "KVM_CAP_MEMORY_FAULT_INFO",
+	"KVM_CAP_NESTED_STATE",	      "KVM_CAP_PIT2",
+	"KVM_CAP_SPLIT_IRQCHIP",      "KVM_CAP_SREGS2",
+	"KVM_CAP_TSC_CONTROL",	      "KVM_CAP_TSC_DEADLINE_TIMER",
+	"KVM_CAP_VM_TSC_CONTROL",     "KVM_CAP_VM_TYPES",
+	"KVM_CAP_X2APIC_API",	      "KVM_CAP_X86_DISABLE_EXITS",
+	"KVM_CAP_X86_NOTIFY_VMEXIT",  "KVM_CAP_X86_TRIPLE_FAULT_EVENT",
+	"KVM_CAP_X86_USER_SPACE_MSR", "KVM_CAP_XSAVE2",
+};
+
+static const char *const arm64_caps[] = {
+	"KVM_CAP_ARM_EL1_32BIT",
+	"KVM_CAP_ARM_EL2",
+	"KVM_CAP_ARM_EL2_E2H0",
+	"KVM_CAP_ARM_IRQ_LINE_LAYOUT_2",
+	"KVM_CAP_ARM_MTE",
+	"KVM_CAP_ARM_NISV_TO_USER",
+	"KVM_CAP_ARM_PMU_V3",
+	"KVM_CAP_ARM_PSCI_0_2",
+	"KVM_CAP_ARM_PTRAUTH_ADDRESS",
+	"KVM_CAP_ARM_PTRAUTH_GENERIC",
+	"KVM_CAP_ARM_SEA_TO_USER",
+	"KVM_CAP_ARM_SVE",
+	"KVM_CAP_ARM_SYSTEM_SUSPEND",
+	"KVM_CAP_ARM_VM_IPA_SIZE",
+	"KVM_CAP_ARM_WRITABLE_IMP_ID_REGS",
+	"KVM_CAP_COUNTER_OFFSET",
+	"KVM_CAP_DEVICE_CTRL",
+	"KVM_CAP_GUEST_DEBUG_HW_BPS",
+	"KVM_CAP_GUEST_DEBUG_HW_WPS",
+	"KVM_CAP_PTP_KVM",
+	"KVM_CAP_STEAL_TIME",
+	"KVM_CAP_VCPU_ATTRIBUTES",
 };
 
 static const char *meaning(const char *name)
@@ -151,6 +198,27 @@ static const struct lkvm_cap *find(const struct lkvm_caps *caps, const char *nam
 	return NULL;
 }
 
+static bool is_among(const char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(names[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* Whose guests have what ours do not; NULL: it is unknown. */
+static const char *whose(const char *name)
+{
+	for (size_t i = 0; i < COUNT(meanings); i++) {
+		if (!strcmp(meanings[i].name, name))
+			return meanings[i].arch;
+	}
+	if (is_among(x86_caps, COUNT(x86_caps), name))
+		return X86;
+	return is_among(arm64_caps, COUNT(arm64_caps), name) ? ARM64 : NULL;
+}
+
 static int unknown(const struct lkvm_caps *caps, const char *list, const char *name)
 {
 	char known[1024] = "";
@@ -179,13 +247,17 @@ static int require(const struct lkvm_caps *caps, const char *list, int status)
 		if (!cli_next_word(&p, name, sizeof(name)))
 			return unknown(caps, list, "...");
 		cap = find(caps, name);
-		if (!cap)
-			return unknown(caps, list, name);
-		if (cap->available)
+		if (cap && cap->available)
 			continue;
-		cli_fail(0, "%s: %s%s%s", name, cap->reason, cap->remedy[0] ? "; it takes " : "",
-			 cap->remedy);
-		status = CLI_UNSUPPORTED;
+		if (cap)
+			status = cli_fail(CLI_UNSUPPORTED, "%s: %s%s%s", name, cap->reason,
+					  cap->remedy[0] ? "; it takes " : "", cap->remedy);
+		else if (whose(name))
+			status = cli_fail(CLI_UNSUPPORTED,
+					  "%s: only %s guests have it (this lkvm runs %s guests)",
+					  name, whose(name), lkvm_guest_arch());
+		else
+			return unknown(caps, list, name);
 	}
 	return status;
 }

@@ -224,7 +224,9 @@ int cmd_run(int argc, char **argv)
 	if (status)
 		return status;
 	/* What is wrong with the options run() says; then no file is made. */
-	if (lkvm_config_validate(&opts.cfg, NULL) || ports_open(&opts, &err))
+	if (!report_is_apart(&opts, &err))
+		status = cli_fail_error(&err);
+	else if (lkvm_config_validate(&opts.cfg, NULL) || files_open(&opts, &err))
 		status = run(&opts);
 	else
 		status = say_why_not(&opts, &err);

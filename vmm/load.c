@@ -186,11 +186,44 @@ const char *load_format_name(const u8 *head, size_t n)
 
 /* ---- the other way ------------------------------------------------------------------ */
 
-/* Truncated once it is known to be a file: opening a pipe must not wait for its reader. */
-int load_dump(const char *option, const char *path, const void *data, size_t len,
-	      struct lkvm_error *err)
+static bool is_file(const struct stat *st, const char *path)
+{
+	struct stat other;
+
+	return path[0] && !stat(path, &other) && st->st_dev == other.st_dev &&
+	       st->st_ino == other.st_ino;
+}
+
+/* The option that gives the machine the file @st; NULL: none. */
+static const char *find_use(const struct lkvm_config *cfg, const struct stat *st)
+{
+	const struct {
+		const char *option, *path;
+	} files[] = {
+		{ "--kernel", cfg->kernel },
+		{ "--initrd", cfg->initrd },
+		{ "--firmware", cfg->firmware },
+		{ "--flash", cfg->flash },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (is_file(st, files[i].path))
+			return files[i].option;
+	}
+	for (unsigned int i = 0; i < cfg->n_disks; i++) {
+		if (is_file(st, cfg->disks[i].path))
+			return "--disk";
+	}
+	return NULL;
+}
+
+/* Truncated once it is known to be a file of its own: opening a pipe must not wait for its reader.
+ */
+int load_dump(const struct lkvm_config *cfg, const char *option, const char *path, const void *data,
+	      size_t len, struct lkvm_error *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+	const char *use;
 	struct stat st;
 	int code = 0;
 	ssize_t n;
@@ -201,6 +234,11 @@ int load_dump(const char *option, const char *path, const void *data, size_t len
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return err_input(err, "%s %s: not a regular file", option, path);
+	}
+	use = find_use(cfg, &st);
+	if (use) {
+		close(fd);
+		return err_input(err, "%s %s: is also the %s", option, path, use);
 	}
 	n = ftruncate(fd, 0) ? -1 : write(fd, data, len);
 	if (n != (ssize_t)len)

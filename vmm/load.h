@@ -35,9 +35,12 @@ int load_place(const struct gmem *gm, u64 size, u64 lo, u64 hi, u64 busy, u64 bu
  */
 const char *load_format_name(const u8 *head, size_t n);
 
-/* Write what the guest is told of its machine to the file that @option names. */
-int load_dump(const char *option, const char *path, const void *data, size_t len,
-	      struct lkvm_error *err);
+/*
+ * Write what the guest is told of its machine to the file that @option names, unless that is one
+ * which @cfg gives to the machine.
+ */
+int load_dump(const struct lkvm_config *cfg, const char *option, const char *path, const void *data,
+	      size_t len, struct lkvm_error *err);
 
 /* For a message that says how much is needed: rounded up. */
 static inline unsigned long long to_mib(u64 bytes)

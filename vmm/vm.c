@@ -521,6 +521,8 @@ int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cf
 	vm->log = (struct log){ cfg->log, cfg->log_ctx, cfg->log_level };
 	if (cfg->arm64.e2h0 && !cfg->arm64.nested)
 		log_warn(&vm->log, "--e2h0 means something together with --nested only: ignored");
+	if (cfg->arm64.pmu_partition_abi && !cfg->arm64.pmu_partition)
+		log_warn(&vm->log, "--pmu-partition-abi is for --pmu-partition: ignored");
 	vm->kvm_host = (struct kvm_host)KVM_HOST_INIT;
 	vm->kernel = vm->initrd = vm->firmware = (struct image)IMAGE_NONE;
 	vm->flash = (struct disk)DISK_CLOSED;

@@ -78,24 +78,37 @@ static void probe_partition(struct lkvm_caps *caps, const struct probe *p)
 {
 	static const char unreleased[] = "a kernel with the PMU partitioning series; no released "
 					 "one has it";
+	static const char kept[] = "the host keeps all counters to itself";
+	static const char give[] = "boot the host with arm_pmuv3.reserved_host_counters=N, N being "
+				   "those it keeps";
+	static const char no_pmu[] = "guests have no PMU to partition";
+	bool attr;
 	int ret;
 
 	if (!p->pmu) {
-		caps_no(caps, "pmu-partition-ioctl", "guests have no PMU to partition", "");
-		caps_no(caps, "pmu-partition-attr", "guests have no PMU to partition", "");
+		caps_no(caps, "pmu-partition", no_pmu, "");
+		caps_no(caps, "pmu-partition-ioctl", no_pmu, "");
+		caps_no(caps, "pmu-partition-attr", no_pmu, "");
 		return;
 	}
 	ret = pmu_probe_partition_ioctl(p->kvm, p->fd);
+	attr = pmu_has_partition_attr(p->kvm, p->fd);
+	/* 1, not how many there are to give: only a partition that is made says that. */
+	if (attr || ret == -EFAULT)
+		caps_yes(caps, "pmu-partition", 1);
+	else if (ret == -EPERM)
+		caps_no(caps, "pmu-partition", kept, give);
+	else
+		caps_no(caps, "pmu-partition",
+			"KVM has neither an ioctl nor a vCPU attribute for it", unreleased);
 	if (ret == -EFAULT)
 		caps_yes(caps, "pmu-partition-ioctl", 1);
 	else if (ret == -EPERM)
-		caps_no(caps, "pmu-partition-ioctl", "the host keeps all counters to itself",
-			"boot the host with arm_pmuv3.reserved_host_counters=N, N being those it "
-			"keeps");
+		caps_no(caps, "pmu-partition-ioctl", kept, give);
 	else
 		caps_no(caps, "pmu-partition-ioctl", "KVM has no ioctl KVM_ARM_PARTITION_PMU",
 			unreleased);
-	if (pmu_has_partition_attr(p->kvm, p->fd))
+	if (attr)
 		caps_yes(caps, "pmu-partition-attr", 1);
 	else
 		caps_no(caps, "pmu-partition-attr", "KVM has no vCPU attribute for it", unreleased);

@@ -22,10 +22,11 @@ static int want_nested(struct machine *m, struct kvm_vcpu_init *init, struct lkv
 	if (!a->nested)
 		return 0;
 	if (!have(m, KVM_CAP_ARM_EL2))
-		return err_unsupported(err, EOPNOTSUPP,
-				       "--nested: this host's KVM has no nested virtualization: it "
-				       "takes Linux 6.16 booted with kvm-arm.mode=nested, on CPUs "
-				       "with FEAT_NV2");
+		return err_unsupported(
+			err, EOPNOTSUPP,
+			"--nested: this host's KVM has no nested virtualization: it "
+			"takes Linux 6.16 or later, booted with kvm-arm.mode=nested, on CPUs "
+			"with FEAT_NV2");
 	want(init, KVM_ARM_VCPU_HAS_EL2);
 	if (!a->e2h0)
 		return 0;

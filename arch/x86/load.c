@@ -28,7 +28,7 @@ static int load_acpi(struct machine *m, struct lkvm_error *err)
 		apic_ids[i] = cpu_topology_apic_id(&m->arch->cpuid.topo, i);
 	ret = acpi_build(&desc, tables, X86_ACPI_SIZE, &used, err);
 	if (!ret && m->cfg->dump_acpi[0])
-		ret = load_dump("--dump-acpi", m->cfg->dump_acpi, tables, used, err);
+		ret = load_dump(m->cfg, "--dump-acpi", m->cfg->dump_acpi, tables, used, err);
 	if (!ret && gmem_write(&m->gmem, X86_ACPI_GPA, tables, used))
 		ret = err_host(err, EFAULT, "no room for ACPI tables");
 	free(tables);

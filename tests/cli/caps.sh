@@ -79,6 +79,33 @@ for list in nosuch api,nosuch "nosuch,$missing" '' 'api,' ',api' 'api,,KVM_CAP_I
 	"$(printf '%0100d' 0)"; do
 	refused 'is unknown; there are api, ' caps --require "$list"
 done
+
+# What only guests of another architecture have is known, each by name, and missing.
+[ "$ARCH" = arm64 ] && other=x86 name=x86-64 feature=fred || other=arm64 name=arm64 feature=nested
+ends 126 'caps --require of a feature of other guests' --require "api,$feature"
+has err "^lkvm: $feature: only $name guests have it"
+[ "$(wc -l <"$T/err")" = 1 ] && why= || why='not one line; '
+verdict '... in one line' "$why"
+ends 126 'caps --require of theirs and of ours' --require "$feature,$missing"
+[ "$(wc -l <"$T/err")" = 2 ] && why= || why='not two lines; '
+verdict '... in a line for each' "$why"
+refused "'nosuch' is unknown" caps --require api --require nosuch
+if [ -r "arch/$other/caps.c" ]; then
+	"$LKVM" caps | sed -n 's/^  \([A-Za-z][A-Za-z0-9_-]*\) .*/\1/p' | sort >"$T/ours"
+	sed -n 's/^\tCAPS_KVM(\(.*\)),$/\1/p
+		s/.*caps_[a-z]*(caps, "\([^"]*\)".*/\1/p
+		s/.*caps_by_kvm(.*KVM_CAP_[A-Z0-9_]*, "\([^"]*\)".*/\1/p
+		s/^\t*{ "\([a-z0-9-]*\)", .*/\1/p
+		s/^\t{ KVM_CAP_[A-Z0-9_]*, "\([^"]*\)",.*/\1/p' "arch/$other/caps.c" | sort -u |
+		comm -13 "$T/ours" - >"$T/theirs"
+	[ "$(grep -c KVM_CAP_ "$T/theirs")" -ge 10 ] && [ "$(grep -vc KVM_CAP_ "$T/theirs")" -ge 10 ] &&
+		why= || why='not ten features and ten capabilities; '
+	verdict 'names of theirs are found' "$why"
+	ends 126 'caps --require of all that only they have' --require "$(paste -sd, "$T/theirs")"
+	[ "$(grep -c ": only $name guests have it" "$T/err")" = "$(wc -l <"$T/theirs")" ] && why= ||
+		why="$(grep -v ": only $name guests have it" "$T/err"); "
+	verdict '... says so of each' "$why"
+fi
 refused '--require: a value is needed' caps --require
 refused "'nosuch' is unknown" caps --require api --require nosuch --json
 for o in -x --jsonx --require-x x --json=1; do refused "$o: unknown option" caps $o; done

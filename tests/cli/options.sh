@@ -53,7 +53,7 @@ done
 for o in --balloon --aarch32; do
 	refused "$o:" run -k "$K" $o
 done
-refused '--aarch32: 32-bit guests' run -k "$K" --aarch32
+refused '--aarch32: lkvm runs 64-bit guests only' run -k "$K" --aarch32
 for c in list stop pause resume stat debug balloon setup; do
 	refused "$c:" $c
 done
@@ -78,6 +78,55 @@ accepted --port log,out="$T/port" --port cmd,in="$K",out=fd:2 --port=x-1_y.z
 accepted --port "a,out=$T/p,,q"
 [ -e "$T/port" ] && [ -e "$T/p,q" ] && why= || why='no files for ports; '
 verdict 'files of ports are made' "$why"
+
+# ---- files that are one another's --------------------------------------------------------
+
+[ "$ARCH" = arm64 ] && dump=--dump-dtb || dump=--dump-acpi
+k=$T/kernel
+cp "$K" "$k"
+cp "$K" "$T/initrd"
+truncate -s 1M "$T/data"
+ln "$T/data" "$T/hard"
+ln -s data "$T/soft"
+echo in >"$T/in"
+
+kept "$k" "$dump $k: is also the --kernel" -k "$k" "$dump" "$k"
+kept "$T/initrd" "$dump $T/initrd: is also the --initrd" -k "$k" -i "$T/initrd" "$dump" "$T/initrd"
+kept "$T/data" "$dump $T/data: is also the --disk" -k "$k" -d "$T/disk" -d "$T/data,ro" "$dump" "$T/data"
+for name in hard soft; do
+	kept "$T/data" "$dump $T/$name: is also the --disk" -k "$k" -d "$T/data" "$dump" "$T/$name"
+done
+kept "$T/in" "$dump $T/in: is also the in= of --port b" -k "$k" "$dump" "$T/in" --port a --port "b,in=$T/in"
+# nothing was there before: one file with two names, none of which is a mistake by itself
+refused "$dump $T/new1: is also the out= of --port a" run -k "$k" "$dump" "$T/new1" --port "a,out=$T/new1"
+[ ! -s "$T/new1" ] && why= || why='it was written to; '
+verdict '... and the file is empty' "$why"
+refused "$dump $T/new2: is also the --report" run -k "$k" "$dump" "$T/new2" --report "json=$T/new2"
+head -n 1 "$T/new2" | grep -qx '{' && why= || why='it is no report; '
+verdict '... and the file is the report' "$why"
+
+kept "$k" "--report json=$k: is also the --kernel" -k "$k" --report "json=$k"
+kept "$k" "--report json=fd:3: is also the --kernel" -k "$k" --report json=fd:3 3<>"$k"
+kept "$T/initrd" "--report json=$T/initrd: is also the --initrd" -k "$k" -i "$T/initrd" \
+	--report "json=$T/initrd"
+for name in data hard soft; do
+	kept "$T/data" "--report json=$T/$name: is also the --disk" -k "$k" -d "$T/data" \
+		--report "json=$T/$name"
+done
+kept "$T/in" "--report json=$T/in: is also the in= of --port a" -k "$k" --port "a,in=$T/in" \
+	--report "json=$T/in"
+# shellcheck disable=SC2094 # it is to be refused
+kept "$T/in" "--report json=$T/in: is also the in= of --port a" -k "$k" --port a,in=fd:3 \
+	--report "json=$T/in" 3<"$T/in"
+# whatever else is wrong, it would be told there
+kept "$k" "--report json=$k: is also the --kernel" -k "$k" --report "json=$k" --name 'a b'
+kept "$k" "--report json=$k: is also the --kernel" -k "$k" --report "json=$k" --port "a,in=$T/none"
+kept "$k" "--report json=$k: is also the --kernel" -k "$k" --report "json=$k" "$dump" "$k"
+
+echo old >"$T/tables"
+accepted "$dump" "$T/tables" --port "a,out=$T/port,in=$T/in" -d "$T/data"
+! grep -q old "$T/tables" && why= || why='it does not; '
+verdict 'a dump takes the place of an old one' "$why"
 
 # ---- bad values -------------------------------------------------------------------------
 
@@ -115,9 +164,9 @@ refused 'serial= must be printable' run -k "$K" -d "$T/disk,serial=a	b"
 refused "--disk $T/nodisk" run -k "$K" -d "$T/nodisk"
 refused "--disk $T" run -k "$K" -d "$T"
 
-net '' "'' is none of mode="
+net '' "--network '': is none of mode="
 net mac=02:00:00:00:00:01 'has no mode=; must be tap, user, unix or down'
-net mode=bridge "'mode=bridge': must be tap, user, unix, down, or none alone"
+net mode=bridge "--network mode=bridge: must be tap, user, unix, down, or none alone"
 net mode= 'must be tap, user, unix, down, or none alone'
 net user,mode=tap 'mode is given twice'
 net user,tap 'mode is given twice'
@@ -126,8 +175,8 @@ net down,down 'down is given twice'
 for n in none,mac=02:00:00:00:00:01 mode=none,mtu=9000 user,none down,mode=none none,none; do
 	net $n 'must be alone: it is no card at all; one with its cable out is mode=down'
 done
-for m in unix usr mtu; do net $m "'$m': must be tap, user, unix=PATH, down, or none alone"; done
-net usr,mtu=9000 "'usr': must be tap, user, unix=PATH, down, or none alone"
+for m in unix usr mtu; do net $m 'must begin with tap, user, unix=PATH or down, or be none alone'; done
+net usr,mtu=9000 'must begin with tap, user, unix=PATH or down, or be none alone'
 net down,speed=1 "'speed=1' is none of"
 for m in 02:00:00:00:00 02:00:00:00:00:00:01 02-00-00-00-00-01 2:0:0:0:0:1 02:00:00:00:00:0g \
 	00:00:00:00:00:00 '' 0x:00:00:00:00:00 ' 2:00:00:00:00:01' 02:00:00:00:00:01,guest_mac=02:00:00:00:00:02; do

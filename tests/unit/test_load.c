@@ -382,6 +382,87 @@ static void efi_programs_are_named_by_machine(void **state)
 	assert_null(load_format_name(head, 0x3f));
 }
 
+/* ---- load_dump ---- */
+
+static void write_file(const char *name, const char *text)
+{
+	FILE *f = fopen(name, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void assert_file(const char *name, const char *text)
+{
+	char buf[32] = "";
+	FILE *f = fopen(name, "r");
+
+	assert_non_null(f);
+	assert_int_equal(fread(buf, 1, sizeof(buf) - 1, f), strlen(text));
+	assert_string_equal(buf, text);
+	fclose(f);
+}
+
+static void a_dump_is_all_that_is_in_its_file(void **state)
+{
+	static struct lkvm_config cfg;
+	struct lkvm_error err = { 0 };
+
+	(void)state;
+	/* other files, and one that is not there */
+	snprintf(cfg.kernel, sizeof(cfg.kernel), "kernel");
+	snprintf(cfg.initrd, sizeof(cfg.initrd), "none");
+	write_file("kernel", "kernel");
+	assert_int_equal(load_dump(&cfg, "--dump-x", "dump", "tables", 6, &err), 0);
+	assert_file("dump", "tables");
+	assert_int_equal(load_dump(&cfg, "--dump-x", "dump", "tab", 3, &err), 0);
+	assert_file("dump", "tab");
+	assert_file("kernel", "kernel");
+	unlink("kernel");
+	unlink("dump");
+}
+
+static void a_dump_spares_the_files_of_the_machine(void **state)
+{
+	static struct lkvm_config cfg;
+	const struct {
+		const char *option;
+		char *path;
+	} files[] = {
+		{ "--kernel", cfg.kernel },	 { "--initrd", cfg.initrd },
+		{ "--firmware", cfg.firmware },	 { "--flash", cfg.flash },
+		{ "--disk", cfg.disks[0].path }, { "--disk", cfg.disks[LKVM_MAX_DISKS - 1].path },
+	};
+
+	(void)state;
+	cfg.n_disks = LKVM_MAX_DISKS;
+	write_file("file", "contents");
+	assert_int_equal(symlink("file", "soft"), 0);
+	assert_int_equal(link("file", "hard"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		static const char *const names[] = { "file", "./file", "soft", "hard" };
+
+		strcpy(files[i].path, "file");
+		for (size_t j = 0; j < ARRAY_SIZE(names); j++) {
+			struct lkvm_error err = { 0 };
+			char words[64];
+
+			snprintf(words, sizeof(words), "--dump-x %s: is also the %s", names[j],
+				 files[i].option);
+			assert_int_equal(load_dump(&cfg, "--dump-x", names[j], "x", 1, &err),
+					 -EINVAL);
+			assert_int_equal(err.kind, LKVM_ERR_INPUT);
+			assert_string_equal(err.msg, words);
+			assert_file("file", "contents");
+		}
+		files[i].path[0] = 0;
+	}
+	unlink("file");
+	unlink("soft");
+	unlink("hard");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -397,6 +478,8 @@ int main(void)
 		cmocka_unit_test(formats_of_many_fields_have_names),
 		cmocka_unit_test(lzma_is_told_from_code),
 		cmocka_unit_test(efi_programs_are_named_by_machine),
+		cmocka_unit_test(a_dump_is_all_that_is_in_its_file),
+		cmocka_unit_test(a_dump_spares_the_files_of_the_machine),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -37,6 +37,10 @@ has partition-ioctl pmu-partition-ioctl
 lacks partition-ioctl pmu-partition-attr 'no vCPU attribute'
 has partition-attr pmu-partition-attr
 lacks partition-attr pmu-partition-ioctl 'no ioctl KVM_ARM_PARTITION_PMU'
+for h in partition-ioctl partition-attr; do has $h pmu-partition; done
+lacks arm64 pmu-partition 'no released one has it'
+lacks plain pmu-partition 'no PMU to partition'
+lacks partition-ioctl-unconfigured pmu-partition 'arm_pmuv3.reserved_host_counters=N'
 lacks partition-ioctl-unconfigured pmu-partition-ioctl 'arm_pmuv3.reserved_host_counters=N'
 lacks arm64 pmu-partition-ioctl 'no released one has it'
 lacks arm64 pmu-partition-attr 'no released one has it'

@@ -34,6 +34,14 @@ accepted --nested --e2h0 -c 2
 accepted --e2h0
 grep -q 'lkvm: warning: --e2h0 .*--nested' "$T/err" && why= || why='no warning; '
 verdict '--e2h0 without --nested is ignored, with a warning' "$why"
+for a in ioctl attr; do
+	accepted --pmu-partition-abi $a
+	grep -q 'lkvm: warning: --pmu-partition-abi .*--pmu-partition' "$T/err" && why= || why='no warning; '
+	verdict '--pmu-partition-abi without --pmu-partition is ignored, with a warning' "$why"
+done
+accepted --pmu-partition-abi auto
+[ "$(wc -l <"$T/err")" = 1 ] && why= || why='not one line; '
+verdict '... but for its default' "$why"
 for n in 0 1 0x100000000 18446744073709551615 0xffffffffffffffff; do accepted --counter-offset $n; done
 accepted --counter-offset=4096 --nested
 for n in -1 '' x 1k 0x 18446744073709551616 1.5 ' 1'; do
@@ -45,14 +53,16 @@ accepted --pmu=counters=4
 accepted --pmu=counters=0x4,host=armv8_pmuv3_0
 accepted --pmu=filter=allow:0x11-0x12,filter=deny:18,filter=allow:0-0xff --vcpu-affinity 0-1023
 accepted --pmu=counters=2,filter=deny:17 --pmu --irqchip gicv3
-for c in 0 32 -1 x '' 1.5 0x; do value 'pmu' "counters=$c" "'counters=$c': must be 1 to 31" =; done
+for c in 0 32 -1 x '' 1.5 0x; do value 'pmu' "counters=$c" "--pmu counters=$c: must be 1 to 31" =; done
 for f in '' allow allow: 0x11 permit:1 allow:2-1 allow:0-0x10000 allow:65536 deny:1- deny:-1 deny:1-2-3 allow:x; do
-	value pmu "filter=$f" "'filter=$f': must be allow:FIRST-LAST or deny:FIRST-LAST" =
+	value pmu "filter=$f" "--pmu filter=$f: must be allow:FIRST-LAST or deny:FIRST-LAST" =
 done
-value pmu 'filter' "'filter' is none of counters=, filter=, host=" =
-value pmu '' "'' is none of counters=, filter=, host=" =
+value pmu 'counters=2,counters' "--pmu counters=2,counters: 'counters' is none of counters=, filter=, host=" =
+value pmu 'counters=2,host=' "--pmu counters=2,host=: 'host=': must be a name of 1 to 63 bytes" =
+value pmu 'filter' '--pmu filter: is none of counters=, filter=, host=' =
+value pmu '' "--pmu '': is none of counters=, filter=, host=" =
 value pmu 'counters=1,counters=2' 'counters is given twice' =
-value pmu 'host=' "'host=': must be a name of 1 to 63 bytes" =
+value pmu 'host=' "--pmu host=: must be a name of 1 to 63 bytes" =
 value pmu "host=$(printf '%064d' 0)" 'must be a name of 1 to 63 bytes' =
 refused '--pmu host=nosuch: this host' run -k "$K" --pmu=host=nosuch
 refused '--pmu: host=../x is no name of a PMU' run -k "$K" --pmu=host=../x
@@ -163,4 +173,15 @@ refused "--flash $T" run -k "$K" -F "$T"
 refused "--flash '': must be a file" run -k "$K" -F ''
 refused 'is also the --flash' run -k "$K" -F "$T/flash" --port "a,out=$T/flash"
 refused 'is also the --firmware' run -f "$T/firmware" --port "a,out=$T/firmware"
+for o in "--dump-dtb $T/flash" "--report json=$T/flash"; do
+	# shellcheck disable=SC2086 # two words
+	kept "$T/flash" "$o: is also the --flash" -k "$K" -F "$T/flash" $o
+done
+for o in "--dump-dtb $T/firmware" "--report json=$T/firmware"; do
+	# shellcheck disable=SC2086 # two words
+	kept "$T/firmware" "$o: is also the --firmware" -f "$T/firmware" $o
+done
+kept "$T/flash" "--disk $T/flash: is also the --flash" -k "$K" -F "$T/flash" -d "$T/flash"
+kept "$T/flash" "--disk $T/flash: is also the --flash" -k "$K" -d "$T/flash,ro" -F "$T/flash"
+says 'the help says what else is booted' '--kernel FILE | --firmware FILE' run --help
 finish

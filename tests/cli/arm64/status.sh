@@ -59,8 +59,8 @@ lacks gicv2 'booted with kvm-arm.mode=nested' --nested
 lacks arm64,cap=241:0 'it takes CPUs with FEAT_NV1' --nested --e2h0
 lacks plain 'no PMUv3 for guests' --pmu
 lacks plain '--pmu-partition: ' --pmu-partition 4
-lacks arm64 'no released kernel has it yet' --pmu-partition 4
-lacks arm64 'no released kernel has it yet' --pmu-partition=4 --nested
+lacks arm64 'no released kernel has one yet' --pmu-partition 4
+lacks arm64 'no released kernel has one yet' --pmu-partition=4 --nested
 lacks partition-attr 'no ioctl KVM_ARM_PARTITION_PMU' --pmu-partition 4 --pmu-partition-abi ioctl
 lacks partition-ioctl 'no vCPU attribute' --pmu-partition 4 --pmu-partition-abi attr
 for h in ioctl attr; do

@@ -31,6 +31,8 @@ for o in nested pmu firmware flash dump-dtb irqchip sve-max-vl; do
 	! grep -q -- "--$o" "$T/out" || why="$why--$o is in the help; "
 done
 verdict 'the help does not list what guests do not have' "$why"
+grep -qxF 'usage: lkvm run --kernel FILE [OPTIONS]' "$T/out" && why= || why='it says something else; '
+verdict 'the help says what is booted: a kernel' "$why"
 
 # ---- our own ----------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ static void each_host_has_what_its_hardware_has(void **state)
 	assert_no("nested", "EL1 only", "kvm-arm.mode=nested");
 	assert_no("e2h0", "EL1 only", "kvm-arm.mode=nested");
 	assert_no("pmu", "no PMUv3", "CPUs with PMUv3");
+	assert_no("pmu-partition", "no PMU to partition", "");
 	assert_no("pmu-partition-ioctl", "no PMU to partition", "");
 	assert_no("pmu-partition-attr", "no PMU to partition", "");
 	assert_no("ptrauth", "do not have it", "pointer authentication");
@@ -113,6 +114,7 @@ static void partition_is_found_by_its_interfaces_alone(void **state)
 
 	(void)state;
 	probe_host("arm64");
+	assert_no("pmu-partition", "neither an ioctl nor a vCPU attribute", "no released one");
 	assert_no("pmu-partition-ioctl", "no ioctl KVM_ARM_PARTITION_PMU", "no released one");
 	assert_no("pmu-partition-attr", "no vCPU attribute", "no released one");
 	/* the capability numbers of the series are others' in released kernels: nobody asks */
@@ -125,12 +127,15 @@ static void partition_is_found_by_its_interfaces_alone(void **state)
 	free(text);
 
 	probe_host("partition-ioctl");
+	assert_yes("pmu-partition", 1);
 	assert_yes("pmu-partition-ioctl", 1);
 	assert_no("pmu-partition-attr", "no vCPU attribute", "no released one");
 	probe_host("partition-attr");
+	assert_yes("pmu-partition", 1);
 	assert_yes("pmu-partition-attr", 1);
 	assert_no("pmu-partition-ioctl", "no ioctl", "no released one");
 	probe_host("partition-ioctl-unconfigured");
+	assert_no("pmu-partition", "keeps all counters", "arm_pmuv3.reserved_host_counters=N");
 	assert_no("pmu-partition-ioctl", "keeps all counters",
 		  "arm_pmuv3.reserved_host_counters=N");
 	/* here the interface says nothing about it before it is used */
