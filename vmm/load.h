@@ -48,6 +48,11 @@ static inline unsigned long long to_mib(u64 bytes)
 	return bytes / MIB + !!(bytes % MIB);
 }
 
+static inline unsigned long long to_kib(u64 bytes)
+{
+	return bytes / KIB + !!(bytes % KIB);
+}
+
 /* How many bytes of the beginning load_format_name() makes use of. */
 #define LOAD_FORMAT_HEAD 4096
 

@@ -40,11 +40,6 @@ struct plan {
 	struct boot_entry entry;
 };
 
-static unsigned long long to_kib(u64 bytes)
-{
-	return bytes / KIB + !!(bytes % KIB);
-}
-
 /* ---- the kernel ---- */
 
 static int plan_image(struct plan *p, const struct arm64_image *h, struct lkvm_error *err)

@@ -72,9 +72,11 @@ static int load_fdt(struct machine *m, const struct boot_entry *entry, struct lk
 	if (!fdt)
 		return err_host(err, ENOMEM, "device tree");
 	/* What is written to a file has no seeds: they are this guest's secrets. */
-	ret = fdt_build(&desc, fdt, ARM64_FDT_MAX, &used, err);
-	if (!ret && cfg->dump_dtb[0])
-		ret = load_dump(cfg, "--dump-dtb", cfg->dump_dtb, fdt, used, err);
+	if (cfg->dump_dtb[0]) {
+		ret = fdt_build(&desc, fdt, ARM64_FDT_MAX, &used, err);
+		if (!ret)
+			ret = load_dump(cfg, "--dump-dtb", cfg->dump_dtb, fdt, used, err);
+	}
 	if (!ret)
 		ret = add_seeds(&desc, err);
 	if (!ret)

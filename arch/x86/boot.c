@@ -164,8 +164,7 @@ static int plan_initrd(struct plan *p, struct lkvm_error *err)
 			&p->initrd_gpa, &largest) ||
 	    !load_place(p->gm, size, X86_HOLE_END, p->initrd_limit, 0, 0, &p->initrd_gpa, &largest))
 		return 0;
-	return err_input(err, fmt, p->initrd->path,
-			 (unsigned long long)(size / KIB + !!(size % KIB)),
+	return err_input(err, fmt, p->initrd->path, to_kib(size),
 			 (unsigned long long)(gmem_ram_size(p->gm) / MIB),
 			 (unsigned long long)(largest / KIB));
 }

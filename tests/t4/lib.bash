@@ -11,10 +11,7 @@ cd "$t4/../.." || exit 1
 # shellcheck source-path=SCRIPTDIR source=../bed/lib.sh
 . tests/bed/lib.sh
 
-case $(host_arch) in
-amd64) own_arch=x86 ;;
-*) own_arch=$(host_arch) ;;
-esac
+own_arch=$(own_arch)
 [ -n "${LKVM_ARCH-}" ] || case $folder in
 t4) LKVM_ARCH=$own_arch ;;
 *) LKVM_ARCH=$folder ;;
