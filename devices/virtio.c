@@ -51,6 +51,10 @@ bool virtio_next(struct virtio_queue *q, struct vq_chain *chain)
 			q->budget--;
 			return true;
 		}
+		if (q->v->cls->arm_late && virtio_live(q->v)) {
+			dev_idle_ask(&q->arm);
+			return false;
+		}
 		/*
 		 * A request made available before notifications were on is one that nobody will
 		 * tell of: vq_arm() looks again after it asked for them.
@@ -136,6 +140,18 @@ static void bell_rang(struct dev *dev, struct dev_doorbell *bell)
 {
 	(void)dev;
 	virtio_run(container_of(bell, struct virtio_queue, bell));
+}
+
+/* The loop is about to sleep. */
+static bool arm(struct dev *dev, struct dev_idle *idle)
+{
+	struct virtio_queue *q = container_of(idle, struct virtio_queue, arm);
+
+	(void)dev;
+	if (!q->vq.enabled || !virtio_live(q->v) || !vq_arm(&q->vq))
+		return false;
+	virtio_run(q);
+	return true;
 }
 
 void virtio_lend(struct virtio_queue *q, bool on)
@@ -443,6 +459,7 @@ static int make_queue(struct virtio_queue *q, struct lkvm_error *err)
 		if (!q->reqs)
 			return err_host(err, ENOMEM, "device %s: requests", v->dev->name);
 	}
+	dev_idle_init(&q->arm, v->dev, arm);
 	return dev_doorbell_init(&q->bell, v->dev, bell_rang, err);
 }
 
@@ -488,6 +505,7 @@ void virtio_destroy(struct virtio *v)
 		return;
 	for (unsigned int i = 0; i < v->n_queues; i++) {
 		set_bell(&v->queues[i], false);
+		dev_idle_cancel(&v->queues[i].arm);
 		dev_doorbell_fini(&v->queues[i].bell);
 	}
 	dev_timer_set(&v->show, 0);

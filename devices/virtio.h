@@ -55,6 +55,12 @@ struct virtio_class {
 	size_t req_size;
 
 	/*
+	 * Its requests keep the loop busy after the kick, and more may come meanwhile: the driver
+	 * is asked to notify only before the loop sleeps.
+	 */
+	bool arm_late;
+
+	/*
 	 * Queues, as BIT(index), on which a driver sends to the very end of its kernel and waits
 	 * for each request: a transport that the device is taken away from stops all but these,
 	 * from which the device only reads. 0: it may as well reset the device.
@@ -159,6 +165,7 @@ struct virtio_queue {
 	struct virtq vq;
 	u16 vector;		  /* the transport's: VIRTIO_NO_VECTOR after reset */
 	struct vq_layout layout;  /* as the driver set it; final while vq.enabled */
+	struct dev_idle arm;	  /* virtio.c */
 	struct dev_doorbell bell; /* the transport points a bus_doorbell at its descriptor */
 
 	/* virtio.c: what was never used is memory never touched. */
@@ -218,8 +225,9 @@ bool virtio_live(const struct virtio *v);
  *	}
  *
  * True: @chain is a request. False: there is none and the driver was asked to notify of the next
- * one, or this kick had VIRTIO_KICK_MAX of them and another will come by itself, or the device is
- * no longer live. So a class that goes on until false misses nothing.
+ * one (or will be before the loop sleeps: cls->arm_late), or this kick had VIRTIO_KICK_MAX of them
+ *and another will come by itself, or the device is no longer live. So a class that goes on until
+ *false misses nothing.
  *
  * One that stops earlier, having no room (it may give the request back: vq_unpop()), is
  * not notified any more, and calls virtio_run() when there is room: when I/O ended, when the host

@@ -275,6 +275,7 @@ const struct virtio_class virtio_blk_class = {
 	.pci_class = 0x018000, /* mass storage, other */
 	.size = sizeof(struct virtio_blk),
 	.req_size = sizeof(struct blk_req),
+	.arm_late = true,
 	.init = blk_init,
 	.kick = blk_kick,
 };

@@ -228,6 +228,34 @@ void dev_doorbell_signal(struct dev_doorbell *bell)
 	(void)n;
 }
 
+static bool dev_idle_run(struct loop_idle *idle)
+{
+	struct dev_idle *d = container_of(idle, struct dev_idle, idle);
+	bool any;
+
+	pthread_mutex_lock(&d->dev->lock);
+	any = d->fn(d->dev, d);
+	pthread_mutex_unlock(&d->dev->lock);
+	return any;
+}
+
+void dev_idle_init(struct dev_idle *idle, struct dev *dev,
+		   bool (*fn)(struct dev *dev, struct dev_idle *idle))
+{
+	*idle = (struct dev_idle){ .idle.fn = dev_idle_run, .dev = dev, .fn = fn };
+}
+
+void dev_idle_ask(struct dev_idle *idle)
+{
+	loop_idle(idle->dev->loop, &idle->idle);
+}
+
+void dev_idle_cancel(struct dev_idle *idle)
+{
+	if (idle->dev)
+		loop_idle_cancel(idle->dev->loop, &idle->idle);
+}
+
 static void dev_io_go(struct dev *dev, struct dev_io *io)
 {
 	/* The memory behind it is about to go: whatever a device does, no file gets near it. */

@@ -210,6 +210,21 @@ void dev_doorbell_fini(struct dev_doorbell *bell); /* accepts a zeroed struct */
 void dev_doorbell_signal(struct dev_doorbell *bell);
 
 /*
+ * Work for when the loop has nothing else to do (loop_idle), under the device's lock. Asked for by
+ * the device's own code on the loop thread; taken back in fini.
+ */
+struct dev_idle {
+	struct loop_idle idle;
+	struct dev *dev; /* NULL: not made */
+	bool (*fn)(struct dev *dev, struct dev_idle *idle);
+};
+
+void dev_idle_init(struct dev_idle *idle, struct dev *dev,
+		   bool (*fn)(struct dev *dev, struct dev_idle *idle));
+void dev_idle_ask(struct dev_idle *idle);
+void dev_idle_cancel(struct dev_idle *idle); /* accepts a zeroed struct */
+
+/*
  * A file request (loop.h) that calls into its device when it ended, under the device's lock. Its
  * owner fills in @io but for io.fn, and @fn. Started from the device's own code, on the loop
  * thread; counted in dev->n_io until @fn has returned.

@@ -291,6 +291,49 @@ void loop_fd_del(struct loop *loop, struct loop_fd *lfd)
 		loop->n_slots--;
 }
 
+/* ---- before it sleeps ------------------------------------------------------------------- */
+
+void loop_idle(struct loop *loop, struct loop_idle *idle)
+{
+	if (idle->asked)
+		return;
+	idle->asked = true;
+	idle->next = loop->idles;
+	loop->idles = idle;
+}
+
+void loop_idle_cancel(struct loop *loop, struct loop_idle *idle)
+{
+	struct loop_idle **lists[] = { &loop->idles, &loop->idles_due };
+
+	for (size_t i = 0; idle->asked && i < ARRAY_SIZE(lists); i++) {
+		struct loop_idle **p = lists[i];
+
+		while (*p && *p != idle)
+			p = &(*p)->next;
+		if (!*p)
+			continue;
+		*p = idle->next;
+		idle->asked = false;
+	}
+}
+
+/* Who asked before now. True: there is work. */
+static bool run_idles(struct loop *loop)
+{
+	struct loop_idle *idle;
+	bool any = false;
+
+	loop->idles_due = loop->idles;
+	loop->idles = NULL;
+	while ((idle = loop->idles_due)) {
+		loop->idles_due = idle->next;
+		idle->asked = false;
+		any |= idle->fn(idle);
+	}
+	return any;
+}
+
 /* ---- running ---------------------------------------------------------------------------- */
 
 /* Where io_uring is forbidden (seccomp, sysctl, rlimits) epoll does the same, slower. */
@@ -313,6 +356,7 @@ static int waiter_open(struct loop *loop)
 
 static int loop_rounds(struct loop *loop)
 {
+	u64 timeout;
 	int ret = 0;
 
 	while (!ret && !atomic_load(&loop->stop)) {
@@ -320,10 +364,13 @@ static int loop_rounds(struct loop *loop)
 		run_timers(loop, clock_ns());
 		if (atomic_load(&loop->stop))
 			break;
+		timeout = next_timeout(loop);
+		if (timeout && run_idles(loop))
+			timeout = 0;
 		loop_io_submit(loop);
 		ret = arm_changed(loop);
 		if (!ret)
-			ret = loop->waiter->wait(loop, next_timeout(loop));
+			ret = loop->waiter->wait(loop, min_u64(timeout, next_timeout(loop)));
 		loop_io_call(loop);
 		run_fired(loop);
 		if (!ret)
@@ -444,6 +491,8 @@ void loop_manual_run(struct loop *loop)
 		any |= loop_io_submit(loop);
 		any |= loop_io_call(loop);
 		any |= manual_poll(loop);
+		if (!any)
+			any = run_idles(loop);
 		if (!any)
 			return;
 	}

@@ -58,6 +58,16 @@ struct loop_work {
 	bool posted;		/* loop.c */
 };
 
+/*
+ * Something to do before the loop sleeps, once: who asks for it has more to say only then, and may
+ * find that there is work instead. Zero-initialised, with @fn set.
+ */
+struct loop_idle {
+	bool (*fn)(struct loop_idle *idle); /* true: there is work, look again before sleeping */
+	struct loop_idle *next;		    /* loop.c */
+	bool asked;			    /* loop.c */
+};
+
 enum loop_op {
 	LOOP_OP_READ,  /* into the stream @vec, at @off */
 	LOOP_OP_WRITE, /* from the stream @vec, at @off */
@@ -118,6 +128,13 @@ void loop_post(struct loop *loop, struct loop_work *work);
  * goes. On another thread than the loop's it may be about to be called.
  */
 void loop_work_cancel(struct loop *loop, struct loop_work *work);
+
+/*
+ * Call @idle the next time that nothing is left to do but wait. Asking twice is asking once. Loop
+ * thread; also when nobody runs the loop.
+ */
+void loop_idle(struct loop *loop, struct loop_idle *idle);
+void loop_idle_cancel(struct loop *loop, struct loop_idle *idle);
 
 /* Start @io. Cannot fail: what goes wrong is in its result. */
 void loop_io_start(struct loop *loop, struct loop_io *io);

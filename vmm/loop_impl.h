@@ -54,6 +54,8 @@ struct loop {
 	struct loop_slot *changed; /* to be armed anew */
 	struct loop_slot *fired, **fired_tail;
 
+	struct loop_idle *idles, *idles_due; /* loop thread */
+
 	/* File requests; loop thread. */
 	struct loop_io_list io_new;  /* started, to be given to the kernel */
 	struct loop_io_list io_done; /* ended, the owner is to be called */

@@ -1205,6 +1205,69 @@ static void a_hook_keeps_requests_and_ends_them_as_it_likes(void **state)
 	close(fd);
 }
 
+/* ---- before it sleeps ------------------------------------------------------------------ */
+
+struct idler {
+	struct loop_idle idle;
+	unsigned int n_calls, n_work; /* it has work at its first @n_work calls, and asks again */
+	unsigned int work_done;
+	struct loop_work work;
+	struct idler *cancels;
+};
+
+static void idler_worked(struct loop_work *work)
+{
+	container_of(work, struct idler, work)->work_done++;
+}
+
+static bool idler_called(struct loop_idle *idle)
+{
+	struct idler *i = container_of(idle, struct idler, idle);
+
+	assert_int_equal(i->work_done, i->n_calls);
+	if (i->cancels)
+		loop_idle_cancel(current->loop, &i->cancels->idle);
+	if (i->n_calls++ == i->n_work)
+		return false;
+	i->work.fn = idler_worked;
+	loop_post(current->loop, &i->work);
+	loop_idle(current->loop, idle);
+	return true;
+}
+
+static void who_asked_is_called_once_each_time_that_the_loop_would_sleep(void **state)
+{
+	struct looptest *t = *state;
+	struct idler quiet = { .idle.fn = idler_called };
+	struct idler busy = { .idle.fn = idler_called, .n_work = 3 };
+
+	loop_idle(t->loop, &quiet.idle);
+	loop_idle(t->loop, &quiet.idle);
+	loop_idle(t->loop, &busy.idle);
+	run_for(t, 0);
+	assert_int_equal(quiet.n_calls, 1);
+	assert_int_equal(busy.n_calls, 4);
+	assert_int_equal(busy.work_done, 3);
+}
+
+static void who_was_cancelled_is_not_called_even_by_another_of_the_same_round(void **state)
+{
+	struct looptest *t = *state;
+	struct idler a = { .idle.fn = idler_called }, b = { .idle.fn = idler_called };
+	struct idler gone = { .idle.fn = idler_called };
+
+	a.cancels = &b;
+	b.cancels = &a;
+	loop_idle(t->loop, &gone.idle);
+	loop_idle(t->loop, &a.idle);
+	loop_idle(t->loop, &b.idle);
+	loop_idle_cancel(t->loop, &gone.idle);
+	loop_idle_cancel(t->loop, &gone.idle);
+	run_for(t, 0);
+	assert_int_equal(gone.n_calls, 0);
+	assert_int_equal(a.n_calls + b.n_calls, 1);
+}
+
 static enum loop_kind uring = LOOP_URING, epoll = LOOP_EPOLL, manual = LOOP_MANUAL,
 		      automatic = LOOP_AUTO;
 
@@ -1249,6 +1312,8 @@ int main(void)
 		ON(uring, a_drain_does_not_forget_what_finds_no_room_in_the_ring),
 		ON(uring, a_loop_that_fails_waits_for_the_kernel_before_it_lets_the_ring_go),
 		ON(uring, a_drain_that_cannot_wait_says_so_and_nobody_is_called_later),
+		ON_ALL(who_asked_is_called_once_each_time_that_the_loop_would_sleep),
+		ON_ALL(who_was_cancelled_is_not_called_even_by_another_of_the_same_round),
 		ON(automatic, a_host_without_io_uring_gets_epoll),
 		ON(manual, a_hook_keeps_requests_and_ends_them_as_it_likes),
 	};

@@ -61,6 +61,10 @@ struct bench {
 	struct loop_io *held[MAX_HELD];
 	unsigned int n_held, n_io;
 	struct loop_io seen[MAX_HELD]; /* each as it was started */
+
+	/* What the driver does after the kick, with the loop still awake. */
+	struct loop_work meanwhile;
+	bool added, notified;
 };
 
 /* ---- the board ---- */
@@ -71,6 +75,8 @@ static bool on_io(void *ctx, struct loop_io *io)
 
 	assert_true(b->n_io < MAX_HELD);
 	b->seen[b->n_io++] = *io;
+	if (b->meanwhile.fn)
+		loop_post(b->t.loop, &b->meanwhile);
 	if (!b->hold || !b->hold(io))
 		return false;
 	b->held[b->n_held++] = io;
@@ -1106,6 +1112,41 @@ static void each_queue_gets_its_own_requests_back(void **state)
 	teardown(b);
 }
 
+/* The driver's next request comes while the loop is busy with the first. */
+static void add_one_more(struct loop_work *work)
+{
+	struct bench *b = container_of(work, struct bench, meanwhile);
+
+	if (b->added)
+		return;
+	b->added = true;
+	add(b, 0, 1, T_IN, 1, 512);
+	b->notified = vqd_must_kick(&b->q[0]);
+}
+
+static void a_request_made_while_the_loop_is_busy_needs_no_notification(void **state)
+{
+	struct bench *b = setup();
+
+	(void)state;
+	plug(b);
+	b->meanwhile.fn = add_one_more;
+	add(b, 0, 0, T_IN, 0, 512);
+	kick(b, 0);
+	assert_true(b->added);
+	assert_false(b->notified);
+	assert_true(vqd_used(&b->q[0], NULL) >= 0);
+	assert_true(vqd_used(&b->q[0], NULL) >= 0);
+	check_data(b, 1, 512, 512);
+	/* and now that it sleeps it is told of the next */
+	add(b, 0, 2, T_IN, 2, 512);
+	assert_true(vqd_must_kick(&b->q[0]));
+	vmmio_notify(&b->m, 0);
+	devtest_run(&b->t);
+	assert_true(vqd_used(&b->q[0], NULL) >= 0);
+	teardown(b);
+}
+
 static void a_queue_that_breaks_leaves_the_others_requests_to_end(void **state)
 {
 	struct bench *b = setup();
@@ -1265,6 +1306,7 @@ int main(void)
 		cmocka_unit_test(what_ends_together_is_shown_together),
 		cmocka_unit_test(one_that_ends_alone_is_shown_at_once),
 		cmocka_unit_test(each_queue_gets_its_own_requests_back),
+		cmocka_unit_test(a_request_made_while_the_loop_is_busy_needs_no_notification),
 		cmocka_unit_test(a_queue_that_breaks_leaves_the_others_requests_to_end),
 		cmocka_unit_test(a_reset_waits_for_what_is_under_way),
 		cmocka_unit_test(resets_under_load_lose_no_request_and_give_none_out_twice),
