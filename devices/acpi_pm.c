@@ -24,6 +24,7 @@
 struct acpi_pm {
 	struct dev dev;
 	u16 status, enable, cnt;
+	bool type0_off;
 	u64 start_ns;		/* loop_now() when the timer read 0 */
 	u64 n_carries;		/* seen so far: times that bit 31 changed */
 	struct dev_timer carry; /* on only while it would raise the SCI */
@@ -66,9 +67,10 @@ static void acpi_pm_update(struct dev *dev)
 static int acpi_pm_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
 {
 	struct acpi_pm *pm = container_of(dev, struct acpi_pm, dev);
+	const struct acpi_pm_cfg *c = cfg;
 
-	(void)cfg;
 	(void)err;
+	pm->type0_off = c && c->type0_off;
 	pm->start_ns = loop_now(dev->loop);
 	dev_timer_init(&pm->carry, dev, acpi_pm_update);
 	return 0;
@@ -98,7 +100,7 @@ static void acpi_pm_sleep(struct acpi_pm *pm)
 {
 	unsigned int type = pm->cnt >> PM1_CNT_SLP_TYP_SHIFT & PM1_CNT_SLP_TYP_MASK;
 
-	if (type == ACPI_PM_SLP_TYP_S5)
+	if (type == ACPI_PM_SLP_TYP_S5 || (!type && pm->type0_off))
 		dev_raise_event(&pm->dev, DEV_EVENT_POWEROFF, 0);
 	else if (ratelimit_ok(&pm->limit))
 		log_debug(pm->dev.env->log, "%s: there is no sleep state of type %u", pm->dev.name,

@@ -1,14 +1,24 @@
 /*
- * cfi_flash.c - flash memory: two 16-bit chips side by side that speak Intel's command set (Common
- * Flash Interface, JEDEC JESD68.01, vendor command set 0001; commands and status as in the data
- * sheet of Intel's StrataFlash P30).
+ * cfi_flash.c - flash memory that speaks Intel's command set (Common Flash Interface, JEDEC
+ * JESD68.01, vendor command set 0001; commands and status as in the data sheet of Intel's
+ * StrataFlash P30): two 16-bit chips side by side, or (the byte form) one of 8 bits.
  *
  * One range of the size of its file. The array is memory that the guest reads without coming here
  * (gmem.h, hidden); as long as the chips answer with anything else it is taken away. Commands and
  * data are 4 bytes wide and reach both chips, which never part: the lower one's command counts.
+ * They are 1 byte wide in the byte form.
  *
  * What is programmed or erased goes to the file by way of the loop, and the chips are busy until it
  * is there. It is not flushed: as with a disk, a host that dies may lose what its page cache had.
+ *
+ * The byte form is what x86 firmware has a driver for (edk2's
+ * OvmfPkg/QemuFlashFvbServicesRuntimeDxe alone), and that one never waits, nor looks at the status
+ * of what it did. So the chip is never busy, and answers with the array again once it has
+ * programmed or erased: to take memory away from the guest and give it back costs more than all
+ * else. Blocks that changed are remembered, and the write that asks for the array is what waits
+ * until the file has them: its vCPU does (dev_throttle). And the driver takes for flash only what
+ * reads 0 once the status was cleared and asked for, so "ready" is not in the status from there to
+ * the next program or erase.
  *
  * Chips are their makers' product, with their makers' bugs: drivers know them by number. These have
  * none, and say all about themselves in the query.
@@ -20,11 +30,12 @@
 #include "vmm/disk.h"
 #include "vmm/gmem.h"
 
-#define N_CHIPS	    2
-#define WORD	    4 /* bytes of both chips at one address */
-#define MAX_BLOCKS  (CFI_FLASH_MAX / CFI_FLASH_BLOCK)
+#define MAX_CHIPS   2
+#define MAX_WORD    4
+#define MAX_BLOCKS  (CFI_FLASH_MAX / CFI_FLASH_BYTE_BLOCK)
 #define BUFFER_LOG2 6 /* bytes that a chip's write buffer takes */
-#define BUFFER_LEN  (N_CHIPS << BUFFER_LOG2)
+#define BUFFER_MAX  (MAX_CHIPS << BUFFER_LOG2)
+#define STORE_MAX   0x10000 /* bytes of one write to the file */
 
 #define CMD_PROGRAM_ALT	   0x10
 #define CMD_ERASE	   0x20
@@ -68,21 +79,31 @@ enum flash_next {
 	NEXT_BUFFER_CONFIRM,
 };
 
+/* The two forms. */
+static const struct flash_form {
+	u32 n_chips;
+	u32 word; /* bytes of all chips at one address */
+	u32 block;
+	bool eager; /* its driver does not wait */
+} two_chips = { 2, 4, CFI_FLASH_BLOCK, false }, one_chip = { 1, 1, CFI_FLASH_BYTE_BLOCK, true };
+
 struct cfi_flash {
 	struct dev dev;
 	const struct disk *disk;
+	const struct flash_form *form;
 	u64 gpa;
 	enum flash_mode mode;
 	enum flash_next next;
 	u8 status; /* without STATUS_READY */
+	bool idle; /* eager: nothing was done since the status was cleared */
 	u8 query[QUERY_PRI + 20 - QUERY_FIRST];
 	u8 locks[MAX_BLOCKS]; /* ID_LOCK_* */
 
 	struct {
 		u64 off, len;
-		u8 data[BUFFER_LEN];
-		bool used[BUFFER_LEN / WORD];
-		unsigned int n_left; /* words yet to come */
+		u8 data[BUFFER_MAX];
+		bool used[BUFFER_MAX]; /* by words */
+		unsigned int n_left;   /* words yet to come */
 	} buffer;
 
 	/* The write to the file, of [off, off + len) of the array. */
@@ -95,9 +116,14 @@ struct cfi_flash {
 		struct dev_io io;
 		struct dev_work work;
 	} store;
+
+	/* Eager: blocks that the file has not got yet, but for what is being written. */
+	u64 dirty[MAX_BLOCKS / 64];
 };
 
 /* ---- the array --------------------------------------------------------------------------- */
+
+static bool flash_store_dirty(struct cfi_flash *f);
 
 static void flash_store_done(struct dev *dev, struct dev_io *io)
 {
@@ -107,6 +133,8 @@ static void flash_store_done(struct dev *dev, struct dev_io *io)
 	if (!dev_io_ok(io))
 		f->status |= f->store.error;
 	f->store.busy = false;
+	if (f->form->eager && !flash_store_dirty(f))
+		dev_throttle(dev, false);
 }
 
 static void flash_store_start(struct dev *dev)
@@ -136,15 +164,56 @@ static void flash_store(struct cfi_flash *f, u64 off, u32 len, u8 error)
 	dev_work_post(&f->store.work);
 }
 
-/* Programming takes bits from 1 to 0 only. */
-static void flash_and(struct cfi_flash *f, u64 off, u32 val)
+static bool flash_is_dirty(const struct cfi_flash *f, u64 block)
 {
-	u8 old[WORD], new[WORD];
+	return block < f->disk->size / f->form->block && f->dirty[block / 64] & BIT(block % 64);
+}
 
-	if (gmem_hidden_read(f->dev.env->gmem, f->gpa + off, old, sizeof(old)))
+/* Have the first blocks that are dirty written, as many as lie side by side. False: none is. */
+static bool flash_store_dirty(struct cfi_flash *f)
+{
+	const u64 n = f->disk->size / f->form->block;
+	u64 first = 0, end;
+
+	while (first < n && !flash_is_dirty(f, first))
+		first++;
+	for (end = first; flash_is_dirty(f, end); end++) {
+		if ((end + 1 - first) * f->form->block > STORE_MAX)
+			break;
+		f->dirty[end / 64] &= ~BIT(end % 64);
+	}
+	if (first == end)
+		return false;
+	flash_store(f, first * f->form->block, (u32)((end - first) * f->form->block),
+		    STATUS_PROGRAM_ERROR);
+	return true;
+}
+
+/* The array has changed within one block. */
+static void flash_changed(struct cfi_flash *f, u64 off, u32 len, u8 error)
+{
+	u64 block = off / f->form->block;
+
+	f->idle = false;
+	if (!f->form->eager) {
+		flash_store(f, off, len, error);
 		return;
-	put_le32(new, get_le32(old) & val);
-	gmem_hidden_write(f->dev.env->gmem, f->gpa + off, new, sizeof(new));
+	}
+	f->dirty[block / 64] |= BIT(block % 64);
+	if (!f->store.busy)
+		flash_store_dirty(f);
+}
+
+/* Programming takes bits from 1 to 0 only. */
+static void flash_and(struct cfi_flash *f, u64 off, const u8 *val)
+{
+	u8 bytes[MAX_WORD];
+
+	if (gmem_hidden_read(f->dev.env->gmem, f->gpa + off, bytes, f->form->word))
+		return;
+	for (u32 i = 0; i < f->form->word; i++)
+		bytes[i] &= val[i];
+	gmem_hidden_write(f->dev.env->gmem, f->gpa + off, bytes, f->form->word);
 }
 
 static void flash_fill_block(struct cfi_flash *f, u64 off)
@@ -152,14 +221,14 @@ static void flash_fill_block(struct cfi_flash *f, u64 off)
 	u8 erased[256];
 
 	memset(erased, 0xff, sizeof(erased));
-	for (u64 at = 0; at < CFI_FLASH_BLOCK; at += sizeof(erased))
+	for (u64 at = 0; at < f->form->block; at += sizeof(erased))
 		gmem_hidden_write(f->dev.env->gmem, f->gpa + off + at, erased, sizeof(erased));
 }
 
 /* True when the block of @off may change; else the status says why not. */
 static bool flash_may_change(struct cfi_flash *f, u64 off, u8 error)
 {
-	if (!f->locks[off / CFI_FLASH_BLOCK])
+	if (!f->locks[off / f->form->block])
 		return true;
 	f->status |= error | STATUS_LOCKED;
 	return false;
@@ -175,16 +244,19 @@ static void flash_sequence_error(struct cfi_flash *f)
 
 static void flash_program(struct cfi_flash *f, u64 off, u32 val)
 {
+	u8 bytes[MAX_WORD];
+
 	f->next = NEXT_COMMAND;
 	if (!flash_may_change(f, off, STATUS_PROGRAM_ERROR))
 		return;
-	flash_and(f, off, val);
-	flash_store(f, off, WORD, STATUS_PROGRAM_ERROR);
+	put_le32(bytes, val);
+	flash_and(f, off, bytes);
+	flash_changed(f, off, f->form->word, STATUS_PROGRAM_ERROR);
 }
 
 static void flash_erase(struct cfi_flash *f, u64 off, u8 confirm)
 {
-	u64 block = align_down(off, CFI_FLASH_BLOCK);
+	u64 block = align_down(off, f->form->block);
 
 	if (confirm != CMD_CONFIRM) {
 		flash_sequence_error(f);
@@ -194,12 +266,12 @@ static void flash_erase(struct cfi_flash *f, u64 off, u8 confirm)
 	if (!flash_may_change(f, off, STATUS_ERASE_ERROR))
 		return;
 	flash_fill_block(f, block);
-	flash_store(f, block, CFI_FLASH_BLOCK, STATUS_ERASE_ERROR);
+	flash_changed(f, block, f->form->block, STATUS_ERASE_ERROR);
 }
 
 static void flash_lock(struct cfi_flash *f, u64 off, u8 action)
 {
-	u8 *lock = &f->locks[off / CFI_FLASH_BLOCK];
+	u8 *lock = &f->locks[off / f->form->block];
 
 	f->next = NEXT_COMMAND;
 	switch (action) {
@@ -223,7 +295,7 @@ static void flash_buffer_count(struct cfi_flash *f, u8 count)
 	memset(&f->buffer, 0, sizeof(f->buffer));
 	f->buffer.n_left = count + 1u;
 	f->next = NEXT_BUFFER_DATA;
-	if (f->buffer.n_left > BUFFER_LEN / WORD)
+	if (f->buffer.n_left > (f->form->n_chips << BUFFER_LOG2) / f->form->word)
 		flash_sequence_error(f);
 }
 
@@ -233,25 +305,28 @@ static void flash_buffer_count(struct cfi_flash *f, u8 count)
  */
 static void flash_buffer_data(struct cfi_flash *f, u64 off, u32 val)
 {
+	u8 bytes[MAX_WORD];
+
 	if (!f->buffer.len) {
 		f->buffer.off = off;
-		f->buffer.len = (u64)f->buffer.n_left * WORD;
+		f->buffer.len = (u64)f->buffer.n_left * f->form->word;
 	}
 	if (off < f->buffer.off || off - f->buffer.off >= f->buffer.len ||
-	    off / CFI_FLASH_BLOCK != f->buffer.off / CFI_FLASH_BLOCK) {
+	    off / f->form->block != f->buffer.off / f->form->block) {
 		flash_sequence_error(f);
 		return;
 	}
 	off -= f->buffer.off;
-	put_le32(f->buffer.data + off, val);
-	f->buffer.used[off / WORD] = true;
+	put_le32(bytes, val);
+	memcpy(f->buffer.data + off, bytes, f->form->word);
+	f->buffer.used[off / f->form->word] = true;
 	if (!--f->buffer.n_left)
 		f->next = NEXT_BUFFER_CONFIRM;
 }
 
 static void flash_buffer_confirm(struct cfi_flash *f, u8 confirm)
 {
-	const u64 off = f->buffer.off, room = CFI_FLASH_BLOCK - off % CFI_FLASH_BLOCK;
+	const u64 off = f->buffer.off, room = f->form->block - off % f->form->block;
 
 	if (confirm != CMD_CONFIRM) {
 		flash_sequence_error(f);
@@ -260,18 +335,18 @@ static void flash_buffer_confirm(struct cfi_flash *f, u8 confirm)
 	f->next = NEXT_COMMAND;
 	if (!flash_may_change(f, off, STATUS_PROGRAM_ERROR))
 		return;
-	for (u64 i = 0; i < f->buffer.len; i += WORD) {
-		if (f->buffer.used[i / WORD])
-			flash_and(f, off + i, get_le32(f->buffer.data + i));
+	for (u64 i = 0; i < f->buffer.len; i += f->form->word) {
+		if (f->buffer.used[i / f->form->word])
+			flash_and(f, off + i, f->buffer.data + i);
 	}
 	/* A word that came twice left another out, maybe one behind the end of the block. */
-	flash_store(f, off, (u32)min_u64(f->buffer.len, room), STATUS_PROGRAM_ERROR);
+	flash_changed(f, off, (u32)min_u64(f->buffer.len, room), STATUS_PROGRAM_ERROR);
 }
 
-/* A command that another write completes; reads give the status from now on. */
+/* A command that another write completes; reads give the status from now on (not if eager). */
 static void flash_expect(struct cfi_flash *f, enum flash_next next)
 {
-	f->mode = MODE_STATUS;
+	f->mode = f->form->eager ? MODE_ARRAY : MODE_STATUS;
 	f->next = next;
 }
 
@@ -293,6 +368,7 @@ static void flash_command(struct cfi_flash *f, u8 cmd)
 		break;
 	case CMD_CLEAR_STATUS:
 		f->status = 0;
+		f->idle = true;
 		break;
 	case CMD_READ_STATUS:
 		f->mode = MODE_STATUS;
@@ -328,7 +404,7 @@ static void flash_write_word(struct cfi_flash *f, u64 off, u32 val)
 		flash_lock(f, off, (u8)val);
 		break;
 	case NEXT_BUFFER_COUNT:
-		/* all 16 bits: what is too much is not to look like less */
+		/* all bits of a chip: what is too much is not to look like less */
 		flash_buffer_count(f, (u8)min_u64(val & 0xffff, UINT8_MAX));
 		break;
 	case NEXT_BUFFER_DATA:
@@ -357,32 +433,39 @@ static bool flash_show(struct cfi_flash *f, bool on)
 static void flash_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val)
 {
 	struct cfi_flash *f = container_of(dev, struct cfi_flash, dev);
+	bool was_command;
 
 	(void)tag;
 	/* Busy chips take commands that suspend them, which these do not know. */
-	if (size != WORD || off % WORD || f->store.busy)
+	if (size != f->form->word || off % f->form->word || (f->store.busy && !f->form->eager))
 		return;
+	was_command = f->next == NEXT_COMMAND;
 	flash_write_word(f, off, (u32)val);
 	/* No command is better than one whose answer the guest would not see. */
-	if (f->mode != MODE_ARRAY && !f->store.busy && !flash_show(f, false)) {
+	if (f->mode != MODE_ARRAY && (f->form->eager || !f->store.busy) && !flash_show(f, false)) {
 		f->mode = MODE_ARRAY;
 		f->next = NEXT_COMMAND;
 	}
 	/* If this fails reads come here, and find the array all the same. */
 	if (f->mode == MODE_ARRAY)
 		flash_show(f, true);
+	if (f->form->eager && f->store.busy && was_command && f->mode == MODE_ARRAY &&
+	    f->next == NEXT_COMMAND)
+		dev_throttle(dev, true);
 }
 
 /* The answer of each chip at the address of word @index. */
 static u16 flash_answer(const struct cfi_flash *f, u64 index)
 {
-	u64 block = index * WORD / CFI_FLASH_BLOCK;
+	u64 block = index * f->form->word / f->form->block;
 
 	switch (f->mode) {
 	case MODE_STATUS:
+		if (f->form->eager)
+			return f->status | (f->idle ? 0 : STATUS_READY);
 		return f->store.busy ? 0 : f->status | STATUS_READY;
 	case MODE_ID:
-		if (index % (CFI_FLASH_BLOCK / WORD) == ID_LOCK)
+		if (index % (f->form->block / f->form->word) == ID_LOCK)
 			return f->locks[block];
 		return 0;
 	case MODE_QUERY:
@@ -406,9 +489,9 @@ static u64 flash_read(struct dev *dev, u32 tag, u64 off, unsigned int size)
 		return get_le64(bytes);
 	}
 	for (unsigned int i = 0; i < size; i++) {
-		u16 answer = flash_answer(f, (off + i) / WORD);
+		u16 answer = flash_answer(f, (off + i) / f->form->word);
 
-		bytes[i] = (u8)(answer >> (off + i) % (WORD / N_CHIPS) * 8);
+		bytes[i] = (u8)(answer >> (off + i) % (f->form->word / f->form->n_chips) * 8);
 	}
 	return get_le64(bytes);
 }
@@ -446,13 +529,13 @@ static void flash_make_query(struct cfi_flash *f)
 		0, 0, 0, 0, 0,			    /* no protection registers */
 	};
 	/* clang-format on */
-	u64 chip = f->disk->size / N_CHIPS, block = CFI_FLASH_BLOCK / N_CHIPS;
+	u64 chip = f->disk->size / f->form->n_chips, block = f->form->block / f->form->n_chips;
 	u8 *q = f->query;
 
 	memcpy(q, head, sizeof(head));
 	q += 0x27 - QUERY_FIRST;
 	q[0] = log2_up(chip);
-	q[1] = 1; /* 16 bits wide */
+	q[1] = f->form->word / f->form->n_chips == 2; /* 16 bits wide */
 	q[3] = BUFFER_LOG2;
 	q[5] = 1; /* kind of block */
 	put_le16(q + 6, (u16)(chip / block - 1));
@@ -467,7 +550,8 @@ static int flash_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
 	u64 size = c->disk->size;
 	int ret;
 
-	if (!size || size % CFI_FLASH_BLOCK || size > CFI_FLASH_MAX)
+	f->form = c->bytes ? &one_chip : &two_chips;
+	if (!size || size % f->form->block || size > CFI_FLASH_MAX)
 		return err_host(err, EINVAL, "%s: %llu bytes", dev->name, (unsigned long long)size);
 	f->disk = c->disk;
 	f->gpa = c->gpa;

@@ -20,12 +20,18 @@ extern const struct dev_class acpi_pm_class;   /* devices/acpi_pm.c: power-off, 
 extern const struct dev_class debug_exit_class; /* devices/debug_exit.c: the guest's verdict */
 extern const struct dev_class pvpanic_class;	/* devices/pvpanic.c: paravirtual panic report */
 
+extern const struct dev_class ioapic_class;  /* devices/ioapic.c: I/O APIC; cfg in ioapic.h */
+extern const struct dev_class fw_cfg_class;  /* devices/fw_cfg.c: what firmware asks the VMM */
+extern const struct dev_class testdev_class; /* devices/testdev.c: kvm-unit-tests' ports, memory */
+
+extern const struct dev_class pci_testdev_class; /* devices/pci_testdev.c: and their PCI function */
 extern const struct dev_class pvpanic_pci_class; /* devices/pvpanic.c: the same as a PCI function */
 extern const struct dev_class pl031_class;	 /* devices/pl031.c: Arm's RTC */
 extern const struct dev_class gicv2m_class;	 /* devices/gicv2m.c: messages for a GICv2 */
 extern const struct dev_class cfi_flash_class;	 /* devices/cfi_flash.c: flash memory */
 
 extern const struct dev_class pci_host_class;	 /* devices/pci_host.c: host bridge of bus 0 */
+extern const struct dev_class ich9_lpc_class;	 /* devices/ich9_lpc.c: what leads to the ISA bus */
 extern const struct dev_class virtio_pci_class;	 /* devices/virtio_pci.c: carries a virtio class */
 extern const struct dev_class virtio_mmio_class; /* devices/virtio_mmio.c: carries a virtio class */
 
@@ -42,6 +48,24 @@ struct uart16550_cfg {
 
 struct pci_host_cfg {
 	struct pci_bus *bus; /* initialised; outlives the bridge */
+
+	/* Firmware is to know it: Intel's Q35, whose PCIEXBAR moves ECAM; nowhere at first. */
+	bool q35;
+};
+
+struct ich9_lpc_cfg {
+	struct pci_bus *bus;
+	unsigned int slot;
+	u16 pm_base; /* ports of power management: a multiple of 128 */
+};
+
+struct i8042_cfg {
+	bool unseen; /* reads find nobody */
+};
+
+struct acpi_pm_cfg {
+	/* Sleep type 0 is power-off, too: what firmware for QEMU's machines knows for it. */
+	bool type0_off;
 };
 
 struct pvpanic_pci_cfg {
@@ -55,12 +79,31 @@ struct gicv2m_cfg {
 };
 
 struct cfi_flash_cfg {
-	const struct disk *disk; /* borrowed; a multiple of CFI_FLASH_BLOCK */
+	const struct disk *disk; /* borrowed; a multiple of its form's blocks */
 	u64 gpa;		 /* of its range; the memory there is the device's own */
+	bool bytes; /* one chip of 8 bits whose driver does not wait, rather than two of 16 */
 };
 
-#define CFI_FLASH_BLOCK 0x10000	  /* bytes: what is erased at a time */
-#define CFI_FLASH_MAX	0x1000000 /* bytes */
+#define CFI_FLASH_BLOCK	     0x10000   /* bytes: what is erased at a time */
+#define CFI_FLASH_BYTE_BLOCK 0x1000    /* of the byte form */
+#define CFI_FLASH_MAX	     0x1000000 /* bytes */
+
+struct testdev_cfg {
+	struct irq_chip *chip; /* whose first TESTDEV_N_IRQS inputs it drives */
+};
+
+#define TESTDEV_PORTS_LEN 0x10
+#define TESTDEV_N_IRQS	  24 /* and as many ports */
+#define TESTDEV_MEM_LEN	  0x10000
+
+struct pci_testdev_cfg {
+	struct pci_bus *bus;
+	unsigned int slot;
+	struct bus *ports;
+	u16 port; /* where its ports are until the guest moves them: PCI_TESTDEV_PORTS_LEN */
+};
+
+#define PCI_TESTDEV_PORTS_LEN 0x100
 
 /* virtio_pci_class and virtio_mmio_class. */
 struct virtio_cfg {
@@ -105,5 +148,7 @@ struct virtio_console_cfg {
 /* Tags of ranges, for classes that have more than one. */
 enum i8042_tag { I8042_TAG_DATA, I8042_TAG_CMD };
 enum pci_host_tag { PCI_HOST_TAG_PORTS, PCI_HOST_TAG_ECAM };
+enum fw_cfg_tag { FW_CFG_TAG_REGS, FW_CFG_TAG_DMA }; /* devices/fw_cfg.h */
+enum testdev_tag { TESTDEV_TAG_PORTS, TESTDEV_TAG_IRQ, TESTDEV_TAG_MEM };
 
 #endif

@@ -6,6 +6,10 @@
  * controller that is idle and has nothing to say. Kernels that heed ACPI
  * never ask, since the FADT says that there is no 8042 (IAPC_BOOT_ARCH).
  *
+ * Firmware for QEMU's machines does ask, whatever it was told, and waits for the keyboard. To
+ * it there is nobody at these ports (i8042_cfg.unseen), which it finds out at once; they reset the
+ * machine all the same.
+ *
  * Two ranges of one port: I8042_TAG_DATA (0x60) and I8042_TAG_CMD (0x64), byte access.
  */
 #include "devices/classes.h"
@@ -24,7 +28,17 @@ struct i8042 {
 	struct dev dev;
 	u8 cmd; /* that the next data byte belongs to; 0: none */
 	bool last_was_cmd;
+	bool unseen;
 };
+
+static int i8042_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
+{
+	const struct i8042_cfg *c = cfg;
+
+	(void)err;
+	container_of(dev, struct i8042, dev)->unseen = c && c->unseen;
+	return 0;
+}
 
 static u64 i8042_read(struct dev *dev, u32 tag, u64 off, unsigned int size)
 {
@@ -32,6 +46,8 @@ static u64 i8042_read(struct dev *dev, u32 tag, u64 off, unsigned int size)
 
 	(void)off;
 	(void)size;
+	if (kbc->unseen)
+		return UINT64_MAX;
 	if (tag == I8042_TAG_DATA)
 		return 0;
 	return I8042_STATUS_SYS | I8042_STATUS_UNLOCKED |
@@ -56,6 +72,7 @@ static void i8042_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u6
 const struct dev_class i8042_class = {
 	.name = "i8042",
 	.size = sizeof(struct i8042),
+	.init = i8042_init,
 	.read = i8042_read,
 	.write = i8042_write,
 };

@@ -11,6 +11,10 @@
  * is the one that was assigned to a host bridge of virtual machines which has none. It could not
  * have one of its own: this project has no vendor id, and that of a real chip makes kernels
  * apply that chip's workarounds.
+ *
+ * With firmware it has to be one all the same, since that takes the machine's kind from it: Intel's
+ * Q35 (data sheet 316966), of which there is the register that says where ECAM is. The guest moves
+ * it; of the 256 MiB that it covers the one of bus 0 is decoded.
  */
 #include "devices/classes.h"
 #include "devices/pci.h"
@@ -18,6 +22,21 @@
 static const struct pci_ids host_ids = {
 	.vendor = 0x1b36, .device = 0x0008, .class_code = 0x060000, /* bridge, host */
 };
+
+static const struct pci_ids q35_ids = {
+	.vendor = 0x8086,
+	.device = 0x29c0,
+	.subsystem_vendor = 0x1af4,
+	.subsystem = 0x1100,
+	.class_code = 0x060000,
+};
+
+/* 5.1.17 of the data sheet; sizes other than 256 MiB are not taken. */
+#define Q35_PCIEXBAR	0x60
+#define PCIEXBAR_ENABLE 0x00000001
+#define PCIEXBAR_STORED 0xf0000001
+#define PCIEXBAR_BASE	0xf0000000
+#define PCIEXBAR_LEN	0x00100000 /* of bus 0 */
 
 /* CONFIG_ADDRESS; its other bits are read-only zero. */
 #define ADDRESS_ENABLE 0x80000000
@@ -33,6 +52,9 @@ struct pci_host {
 	struct dev dev;
 	struct pci_func func;
 	u32 address; /* CONFIG_ADDRESS */
+	bool q35;
+	u64 ecam_at; /* where PCIEXBAR has it now; 0: nowhere */
+	struct ratelimit limit;
 };
 
 static int host_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
@@ -40,12 +62,51 @@ static int host_init(struct dev *dev, const void *cfg, struct lkvm_error *err)
 	struct pci_host *h = container_of(dev, struct pci_host, dev);
 	const struct pci_host_cfg *c = cfg;
 
-	return pci_func_init(&h->func, dev, c->bus, 0, &host_ids, err);
+	int ret = pci_func_init(&h->func, dev, c->bus, 0, c->q35 ? &q35_ids : &host_ids, err);
+
+	h->q35 = c->q35;
+	if (!ret && h->q35)
+		put_le32(h->func.writable + Q35_PCIEXBAR, PCIEXBAR_STORED);
+	return ret;
 }
 
 static void host_fini(struct dev *dev)
 {
-	pci_func_fini(&container_of(dev, struct pci_host, dev)->func);
+	struct pci_host *h = container_of(dev, struct pci_host, dev);
+
+	if (h->ecam_at)
+		bus_remove(h->func.bus->mmio, h->ecam_at);
+	pci_func_fini(&h->func);
+}
+
+/* As with a BAR: where it cannot be it is nowhere, until it is written again. */
+static void host_move_ecam(struct pci_host *h)
+{
+	u32 bar = get_le32(h->func.config + Q35_PCIEXBAR);
+	u64 base = bar & PCIEXBAR_ENABLE ? bar & PCIEXBAR_BASE : 0;
+	const struct bus_range range = { base, PCIEXBAR_LEN, BUS_SIZE_ANY, PCI_HOST_TAG_ECAM,
+					 &h->dev };
+	struct lkvm_error err = { 0 };
+
+	if (base == h->ecam_at)
+		return;
+	if (h->ecam_at)
+		bus_remove(h->func.bus->mmio, h->ecam_at);
+	h->ecam_at = 0;
+	if (!base)
+		return;
+	if (!bus_add(h->func.bus->mmio, &range, &err))
+		h->ecam_at = base;
+	else if (ratelimit_ok(&h->limit))
+		log_warn(h->dev.env->log, "%s: PCIEXBAR at 0x%llx: %s", h->dev.name,
+			 (unsigned long long)base, err.msg);
+}
+
+static void host_own_write(struct pci_host *h, u32 reg, unsigned int size, u32 val)
+{
+	pci_config_write(&h->func, reg, size, val);
+	if (h->q35)
+		host_move_ecam(h);
 }
 
 /* Who answers; NULL: nobody. */
@@ -74,7 +135,7 @@ static void host_config_write(struct pci_host *h, struct target t, unsigned int 
 	if (!dev)
 		return;
 	if (dev == &h->dev)
-		pci_config_write(&h->func, t.reg, size, val);
+		host_own_write(h, t.reg, size, val);
 	else
 		dev_write(dev, PCI_TAG_CONFIG, t.reg, size, val);
 }

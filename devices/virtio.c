@@ -473,6 +473,9 @@ static int make(struct virtio *v, const void *cfg, struct lkvm_error *err)
 	for (unsigned int i = 0; !ret && i < v->n_queues; i++)
 		ret = make_queue(&v->queues[i], err);
 	v->features |= CORE_FEATURES;
+	/* What the driver hands over has to be memory that it shares with the host (6.1). */
+	if (v->dev->env->gmem->backing.private)
+		v->features |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	return ret;
 }
 

@@ -21,9 +21,10 @@
 #define VIRTIO_CONFIG_MAX 128 /* bytes of device-specific configuration */
 
 /* Section 6: feature bits that belong to no device type. */
-#define VIRTIO_F_INDIRECT_DESC 28
-#define VIRTIO_F_EVENT_IDX     29
-#define VIRTIO_F_VERSION_1     32
+#define VIRTIO_F_INDIRECT_DESC	 28
+#define VIRTIO_F_EVENT_IDX	 29
+#define VIRTIO_F_VERSION_1	 32
+#define VIRTIO_F_ACCESS_PLATFORM 33
 
 /* Section 5: device types. */
 #define VIRTIO_ID_NET	  1

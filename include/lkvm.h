@@ -95,7 +95,7 @@ struct lkvm_cap {
 	char remedy[160]; /* and what would change that; "" = nothing */
 };
 
-#define LKVM_MAX_CAPS 96
+#define LKVM_MAX_CAPS 160
 
 struct lkvm_caps {
 	int api_version; /* of KVM: 12 */
@@ -111,12 +111,14 @@ int lkvm_caps_probe(struct lkvm_caps *caps, struct lkvm_error *err);
 
 /* ---- configuration ------------------------------------------------------------------- */
 
-#define LKVM_NAME_MAX	   64	/* bytes, with the final NUL */
-#define LKVM_PATH_MAX	   4096 /* bytes, with the final NUL */
-#define LKVM_CMDLINE_MAX   4096 /* bytes, with the final NUL; a kernel may take less */
-#define LKVM_MAX_VCPUS	   255
+#define LKVM_NAME_MAX	 64   /* bytes, with the final NUL */
+#define LKVM_PATH_MAX	 4096 /* bytes, with the final NUL */
+#define LKVM_CMDLINE_MAX 4096 /* bytes, with the final NUL; a kernel may take less */
+#define LKVM_MAX_VCPUS                                                             \
+	1024 /* what an architecture or its interrupt controller takes may be less \
+	      */
 #define LKVM_MAX_HOST_CPUS 1024 /* that vCPUs can be pinned to: 0..1023 */
-#define LKVM_CPULIST_MAX   256  /* bytes, with the final NUL */
+#define LKVM_CPULIST_MAX   256	/* bytes, with the final NUL */
 
 #define LKVM_MIN_MEM ((uint64_t)4 << 20) /* bytes */
 #define LKVM_MAX_MEM ((uint64_t)4 << 40) /* bytes; what the CPU can address may be less */
@@ -259,12 +261,68 @@ struct lkvm_pmu_filter {
 	uint16_t first, last;
 };
 
+/* ---- x86-64 ---------------------------------------------------------------------------- */
+
+/* What vCPUs do without leaving the guest: the bits of KVM_CAP_X86_DISABLE_EXITS. */
+#define LKVM_X86_NO_EXIT_MWAIT	    (1u << 0)
+#define LKVM_X86_NO_EXIT_HLT	    (1u << 1)
+#define LKVM_X86_NO_EXIT_PAUSE	    (1u << 2)
+#define LKVM_X86_NO_EXIT_CSTATE	    (1u << 3)
+#define LKVM_X86_NO_EXIT_APERFMPERF (1u << 4) /* vCPUs are pinned 1:1, the TSC is not scaled */
+#define LKVM_X86_NO_EXIT_ALL	    0x1fu
+
+enum lkvm_x86_irqchip {
+	LKVM_X86_IRQCHIP_AUTO = 0, /* kernel, but split where an APIC id needs more than 8 bits */
+	LKVM_X86_IRQCHIP_KERNEL,   /* PIC, PIT, I/O APIC and local APICs are KVM's */
+	LKVM_X86_IRQCHIP_SPLIT, /* local APICs are KVM's; an I/O APIC of our own; no PIC, no PIT */
+};
+
+/* How KVM is asked for a report (KVM_SEV_SNP_HV_REPORT_REQ): posted, in no released kernel. */
+enum lkvm_snp_report_abi {
+	LKVM_SNP_REPORT_AUTO = 0, /* version 7, if a probe that changes nothing finds it */
+	LKVM_SNP_REPORT_V4,	  /* number 103: means something else on Linux 7.0 and later */
+	LKVM_SNP_REPORT_V7,	  /* number 104 */
+};
+
+#define LKVM_SNP_POLICY_DEFAULT ((uint64_t)0x30000) /* SMT allowed, no debugging */
+#define LKVM_SNP_HOST_DATA_LEN	32
+
+/* A guest under AMD's SEV-SNP; boots by cfg->firmware, which has SEV metadata. */
+struct lkvm_snp {
+	bool on;
+	uint64_t policy;	      /* SNP ABI 1.58, table 9; 0 = LKVM_SNP_POLICY_DEFAULT */
+	char id_block[LKVM_PATH_MAX]; /* "" = none; 96 bytes (table 75), with @id_auth */
+	char id_auth[LKVM_PATH_MAX];  /* 4096 bytes (table 76) */
+	bool author_key;	      /* @id_auth has an author key */
+	uint8_t host_data[LKVM_SNP_HOST_DATA_LEN];
+	char certs[LKVM_PATH_MAX];  /* what extended guest requests get; "" = nothing */
+	char report[LKVM_PATH_MAX]; /* written after the launch: the raw report; "" = none */
+	enum lkvm_snp_report_abi report_abi;
+};
+
+#define LKVM_CPU_MAX 1024 /* bytes, with the final NUL */
+
+/* What only x86-64 guests have; all zero is the default, and needed for other guests. */
+struct lkvm_x86 {
+	/*
+	 * The CPU model: "host" (all that KVM offers and lkvm can use; what "" is too) or
+	 * "conservative" (what CPUs have had for ten years), then ",+NAME" or ",-NAME" with the
+	 * names of /proc/cpuinfo.
+	 */
+	char cpu[LKVM_CPU_MAX];
+	char dump_cpuid[LKVM_PATH_MAX]; /* "" = no; write there what the first vCPU shows, and why
+					 */
+	unsigned int no_exits;		/* LKVM_X86_NO_EXIT_* */
+	enum lkvm_x86_irqchip irqchip;
+	bool testdev; /* the devices that kvm-unit-tests expect */
+	struct lkvm_snp snp;
+};
+
 /* What only arm64 guests have; all zero is the default, and needed for other guests. */
 struct lkvm_arm64 {
 	enum lkvm_irqchip irqchip;
 
-	bool nested;		 /* EL2 in the guest: it can be a hypervisor */
-	bool e2h0;		 /* without VHE; with @nested, else ignored with a warning */
+	bool e2h0;		 /* without VHE; with nested, else ignored with a warning */
 	uint64_t counter_offset; /* ticks that the guest's counters lag behind; 0 = none */
 
 	bool pmu;
@@ -285,6 +343,15 @@ struct lkvm_arm64 {
 	bool no_pvtime; /* no steal time */
 };
 
+/* What RAM is made of. */
+enum lkvm_mem_backend {
+	LKVM_MEM_AUTO = 0,    /* anon; memfd where another process is to see it */
+	LKVM_MEM_ANON,	      /* private anonymous memory */
+	LKVM_MEM_MEMFD,	      /* shared, by memfd_create(2) */
+	LKVM_MEM_HUGETLBFS,   /* shared huge pages */
+	LKVM_MEM_GUEST_MEMFD, /* KVM's guest_memfd, mapped: Linux 6.18 */
+};
+
 /* Plain data: fill it by hand or field by field; lkvm_config_init() sets the defaults. */
 struct lkvm_config {
 	char name[LKVM_NAME_MAX]; /* letters, digits, '-', '_', '.'; "" = lkvm-PID */
@@ -296,14 +363,28 @@ struct lkvm_config {
 
 	uint64_t mem_size; /* bytes, a multiple of 4 KiB */
 
+	enum lkvm_mem_backend mem_backend;
+	char hugetlbfs[LKVM_PATH_MAX]; /* a mounted hugetlbfs; with LKVM_MEM_HUGETLBFS, "" = none:
+					  huge pages of the default size */
+	bool mem_prefault;	       /* all of it is there before the guest starts */
+	bool mem_lock;		       /* and stays: mlock(2) */
+	bool no_thp;		       /* without transparent huge pages */
+
+	/* The guest can be a hypervisor: arm64 EL2, x86 VMX or SVM. */
+	bool nested;
+
 	char vcpu_affinity[LKVM_CPULIST_MAX]; /* the host's CPUs vCPUs run on, "0-3,8"; "" = any */
 
-	/* Exactly one of @kernel and @firmware. */
+	/* One of @kernel and @firmware; on x86 both, if firmware is to start the kernel. */
 	char kernel[LKVM_PATH_MAX];
-	char firmware[LKVM_PATH_MAX]; /* arm64: raw code, entered at its first byte; no initrd */
-	uint64_t firmware_addr;	      /* arm64: where in RAM; 0 = at its start */
-	char flash[LKVM_PATH_MAX];    /* arm64: image of the flash memory, written to; "" = none */
-	char initrd[LKVM_PATH_MAX];   /* "" = none */
+	/*
+	 * arm64: raw code, entered at its first byte; no initrd. x86: what ends at 4 GiB, entered
+	 * at the reset vector, such as OVMF; with its variables in @flash.
+	 */
+	char firmware[LKVM_PATH_MAX];
+	uint64_t firmware_addr;	    /* arm64: where in RAM; 0 = at its start */
+	char flash[LKVM_PATH_MAX];  /* image of the flash memory, written to; "" = none */
+	char initrd[LKVM_PATH_MAX]; /* "" = none */
 	char cmdline[LKVM_CMDLINE_MAX];
 	enum lkvm_boot boot;
 
@@ -335,6 +416,7 @@ struct lkvm_config {
 	char dump_acpi[LKVM_PATH_MAX]; /* "" = no; x86: write the ACPI tables there */
 	char dump_dtb[LKVM_PATH_MAX];  /* "" = no; arm64: write the device tree there */
 
+	struct lkvm_x86 x86;
 	struct lkvm_arm64 arm64;
 
 	lkvm_log_fn log; /* NULL = silent */
@@ -406,6 +488,32 @@ struct lkvm_result {
 	uint64_t console_bytes;		     /* written by the guest */
 	uint64_t console_lost; /* of these, not delivered because the host side failed */
 	char detail[512];      /* one sentence on the cause */
+};
+
+enum lkvm_stat_unit {
+	LKVM_STAT_NONE = 0,
+	LKVM_STAT_BYTES,
+	LKVM_STAT_SECONDS,
+	LKVM_STAT_CYCLES,
+	LKVM_STAT_BOOLEAN,
+};
+
+enum lkvm_stat_type {
+	LKVM_STAT_CUMULATIVE = 0,
+	LKVM_STAT_INSTANT,
+	LKVM_STAT_PEAK,
+	LKVM_STAT_LINEAR_HISTOGRAM,
+	LKVM_STAT_LOG_HISTOGRAM,
+};
+
+/* One of KVM's statistics (KVM_GET_STATS_FD): @value * base^@exponent units. */
+struct lkvm_stat {
+	char name[56];
+	enum lkvm_stat_type type;
+	enum lkvm_stat_unit unit;
+	bool base2; /* the base is 2, not 10 */
+	int16_t exponent;
+	uint64_t value; /* of a histogram: the sum of its buckets */
 };
 
 #define LKVM_N_LAST_EXITS 16
@@ -486,6 +594,13 @@ int lkvm_vm_result(struct lkvm_vm *vm, struct lkvm_result *res);
 int lkvm_vm_vcpu_state(struct lkvm_vm *vm, unsigned int index, struct lkvm_vcpu_state *state);
 
 /*
+ * KVM's statistics of the machine (@vcpu < 0) or of one vCPU: up to @max of them into @stats, in
+ * KVM's order. How many there are in all, or -errno: -ENOENT past the last vCPU, -ENOTTY where
+ * KVM has none. Any state; a restart begins them anew.
+ */
+int lkvm_vm_stats(struct lkvm_vm *vm, int vcpu, struct lkvm_stat *stats, unsigned int max);
+
+/*
  * Input for the guest's console, for machines without in_fd. Takes what fits into
  * the bounded buffer and returns how many bytes that was, 0 to @len.
  */
@@ -499,6 +614,56 @@ void lkvm_vm_console_resize(struct lkvm_vm *vm, uint16_t cols, uint16_t rows);
 
 /* Stop if need be and release everything. NULL is allowed. Always returns. */
 void lkvm_vm_destroy(struct lkvm_vm *vm);
+
+/* ---- SEV-SNP attestation reports -------------------------------------------------------- */
+
+#define LKVM_SNP_REPORT_LEN 1184 /* bytes of a raw report; one with a 32-byte header is 1216 */
+
+/* Versions of parts of the platform (SNP ABI 2.2): bytes, lowest first as in the report. */
+struct lkvm_snp_tcb {
+	bool has_fmc; /* Turin and later */
+	uint8_t fmc, boot_loader, tee, snp, microcode;
+	uint64_t raw;
+};
+
+/* A report taken apart (SNP ABI table 23). Byte arrays are as in the report. */
+struct lkvm_snp_report {
+	uint32_t version; /* 2 to 5 */
+	uint32_t guest_svn;
+	uint64_t policy;
+	uint8_t family_id[16], image_id[16];
+	uint32_t vmpl;		 /* 0xffffffff: asked for by the hypervisor */
+	uint32_t signature_algo; /* 1: ECDSA P-384 with SHA-384 */
+	struct lkvm_snp_tcb current_tcb, reported_tcb, committed_tcb, launch_tcb;
+	uint64_t platform_info;
+	bool author_key_en, mask_chip_key;
+	uint32_t signing_key; /* 0: VCEK, 1: VLEK, 7: none */
+	uint8_t report_data[64], measurement[48], host_data[32];
+	uint8_t id_key_digest[48], author_key_digest[48];
+	uint8_t report_id[32], report_id_ma[32];
+	bool has_cpuid; /* from version 3 on */
+	uint8_t cpuid_family, cpuid_model, cpuid_stepping;
+	uint8_t chip_id[64];
+	uint8_t current_build, current_minor, current_major;
+	uint8_t committed_build, committed_minor, committed_major;
+	bool has_mit_vectors; /* from version 5 on */
+	uint64_t launch_mit_vector, current_mit_vector;
+	uint8_t signature_r[72], signature_s[72]; /* little endian */
+};
+
+/* A raw report, or one behind its 32-byte header. LKVM_ERR_INPUT for what is none. */
+int lkvm_snp_report_decode(const void *data, size_t len, struct lkvm_snp_report *report,
+			   struct lkvm_error *err);
+
+/*
+ * The report is signed by the key of the certificate in the PEM file @vcek. 0; LKVM_ERR_INPUT when
+ * it is not, or when file or report are no such thing; LKVM_ERR_UNSUPPORTED without libcrypto,
+ * which is loaded for this call.
+ */
+int lkvm_snp_report_verify(const void *data, size_t len, const char *vcek, struct lkvm_error *err);
+
+/* "SMT", "DEBUG", ...: what the bit of a policy allows or wants; NULL for one without a meaning. */
+const char *lkvm_snp_policy_bit(unsigned int bit);
 
 #pragma GCC visibility pop
 

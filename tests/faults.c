@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static _Atomic unsigned int armed; /* kinds that count */
@@ -78,12 +79,17 @@ WRAP(FAULTS_MEMORY, char *, strdup, (const char *s), (s), NULL, ENOMEM)
 WRAP(FAULTS_MEMORY, void *, mmap64,
      (void *addr, size_t len, int prot, int flags, int fd, off_t off),
      (addr, len, prot, flags, fd, off), MAP_FAILED, ENOMEM)
+WRAP(FAULTS_MEMORY, int, madvise, (void *addr, size_t len, int advice), (addr, len, advice), -1,
+     ENOMEM)
+WRAP(FAULTS_MEMORY, int, mlock2, (const void *addr, size_t len, unsigned int flags),
+     (addr, len, flags), -1, ENOMEM)
 
 WRAP(FAULTS_FD, int, eventfd, (unsigned int val, int flags), (val, flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, timerfd_create, (int clock, int flags), (clock, flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, signalfd, (int fd, const void *set, int flags), (fd, set, flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, memfd_create, (const char *name, unsigned int flags), (name, flags), -1,
      EMFILE)
+WRAP(FAULTS_FD, int, mkostemp64, (char *name, int flags), (name, flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, epoll_create1, (int flags), (flags), -1, EMFILE)
 WRAP(FAULTS_FD, int, socket, (int family, int type, int proto), (family, type, proto), -1, EMFILE)
 WRAP(FAULTS_FD, DIR *, opendir, (const char *path), (path), NULL, EMFILE)
@@ -103,6 +109,8 @@ WRAP(FAULTS_READ, ssize_t, pread64, (int fd, void *buf, size_t len, off_t off),
 WRAP(FAULTS_READ, ssize_t, recv, (int fd, void *buf, size_t len, int flags),
      (fd, buf, len, flags), -1, EIO)
 WRAP(FAULTS_READ, int, fstat64, (int fd, struct stat *st), (fd, st), -1, EIO)
+WRAP(FAULTS_READ, int, statfs64, (const char *path, struct statfs *fs), (path, fs), -1, EIO)
+WRAP(FAULTS_READ, int, fstatfs64, (int fd, struct statfs *fs), (fd, fs), -1, EIO)
 
 WRAP(FAULTS_WRITE, ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len), -1, EIO)
 WRAP(FAULTS_WRITE, ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1, EIO)
@@ -111,6 +119,7 @@ WRAP(FAULTS_WRITE, ssize_t, pwritev64, (int fd, const struct iovec *iov, int n, 
 WRAP(FAULTS_WRITE, int, fdatasync, (int fd), (fd), -1, EIO)
 WRAP(FAULTS_WRITE, int, fallocate64, (int fd, int mode, off_t off, off_t len),
      (fd, mode, off, len), -1, EIO)
+WRAP(FAULTS_WRITE, int, ftruncate64, (int fd, off_t len), (fd, len), -1, EIO)
 WRAP(FAULTS_WRITE, ssize_t, send, (int fd, const void *buf, size_t len, int flags),
      (fd, buf, len, flags), -1, EIO)
 

@@ -15,11 +15,11 @@
 
 /* Kinds of calls, each failing as it does in life. */
 enum {
-	FAULTS_MEMORY = 1 << 0,	 /* malloc, calloc, realloc, strdup: NULL; mmap: ENOMEM */
+	FAULTS_MEMORY = 1 << 0,	 /* malloc, calloc, realloc, strdup: NULL; mmap and such: ENOMEM */
 	FAULTS_FD = 1 << 1,	 /* open, socket, eventfd, epoll_create1 and such: EMFILE */
 	FAULTS_THREAD = 1 << 2,	 /* pthread_create: EAGAIN */
-	FAULTS_READ = 1 << 3,	 /* read, readv, pread, preadv, getrandom, fstat: EIO */
-	FAULTS_WRITE = 1 << 4,	 /* write, writev, pwritev, fdatasync, fallocate, send: EIO */
+	FAULTS_READ = 1 << 3,	 /* read, readv, pread, preadv, getrandom, fstat and such: EIO */
+	FAULTS_WRITE = 1 << 4,	 /* write, pwritev, fdatasync, fallocate, send, ...: EIO */
 	FAULTS_LOOP = 1 << 5,	 /* io_uring_queue_init, _submit, epoll_ctl, _wait, poll: ENOMEM */
 	FAULTS_ELF = 1 << 6,	 /* elf_begin and what gives NULL after it */
 	FAULTS_CONTROL = 1 << 7, /* fcntl, ioctl: EIO; connect: ECONNREFUSED */

@@ -14,6 +14,12 @@
 /* "x86-64" */
 extern const char arch_name[];
 
+/* Bytes of flash memory that are erased at a time; its image is a multiple of them. */
+extern const u32 arch_flash_block;
+
+/* Firmware can be given a kernel to start. */
+extern const bool arch_firmware_kernels;
+
 /* Fields of the config that only this architecture can judge; touches nothing. config.c's. */
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err);
 
@@ -65,9 +71,15 @@ void arch_set_irq(void *machine, u32 gsi, bool level);
 
 /*
  * Exits that only this architecture has, and a KVM_EXIT_FAIL_ENTRY it can say more of, on the
- * vCPU's thread. Contains no ioctl. -ENOSYS when it knows no more of the reason either.
+ * vCPU's thread. -ENOSYS when it knows no more of the reason either.
  */
 int arch_handle_exit(struct vcpu *vcpu, enum vcpu_action *action);
+
+/*
+ * KVM_RUN failed with EFAULT on the vCPU's thread; kvm_run may say which memory it was about
+ * (KVM_EXIT_MEMORY_FAULT). -ENOSYS: this architecture knows no remedy.
+ */
+int arch_handle_fault(struct vcpu *vcpu, enum vcpu_action *action);
 
 /* The vCPU is about to be parked by a pause: tell the guest's clock, if there is such a call. vCPU
  * thread. */

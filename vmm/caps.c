@@ -98,8 +98,12 @@ int caps_probe_on(const struct kvm_backend *be, struct lkvm_caps *caps, struct l
 	caps->api_version = KVM_API_VERSION; /* kvm_open() takes no other */
 	caps_yes(caps, "api", caps->api_version);
 	ret = create_vm(&kvm, &host, err);
-	if (!ret)
+	if (!ret) {
+		caps_by_kvm(caps, &kvm, KVM_CAP_BINARY_STATS_FD, "statistics",
+			    "KVM keeps no statistics that can be read by KVM_GET_STATS_FD",
+			    "Linux 5.14 or later on the host");
 		ret = arch_probe_caps(&kvm, caps, err);
+	}
 	kvm_destroy_vm(&kvm);
 	kvm_close(&host);
 	return ret;

@@ -25,6 +25,7 @@ struct cli_report {
 	int fd;		  /* -1: no report asked for */
 	bool opened;	  /* by us: to be closed */
 	const char *path; /* as given, for messages */
+	bool stats;	  /* with KVM's statistics */
 };
 
 #define CLI_PATH_MAX 4096 /* bytes, with the final NUL */
@@ -39,6 +40,7 @@ struct run_opts {
 	struct cli_port ports[LKVM_MAX_PORTS]; /* of cfg.ports; opened as the report is */
 	struct cli_report report;
 	const char *report_arg; /* opened once all options are known to be good */
+	bool stats;		/* KVM's statistics, at the end */
 	bool help;
 };
 
@@ -73,6 +75,10 @@ struct opt {
 
 /* "--name VALUE: must be ALLOWED" */
 int opt_bad(const struct opt *opt, const char *val, const char *allowed);
+
+/* What only x86-64 guests have (cli_x86.c). */
+int opt_disable_exits(struct run_opts *o, const struct opt *opt, const char *val);
+int opt_snp(struct run_opts *o, const struct opt *opt, const char *val);
 
 /* What only arm64 guests have (cli_arm64.c). */
 int opt_pmu(struct run_opts *o, const struct opt *opt, const char *val);
@@ -148,6 +154,8 @@ void report_close(struct cli_report *report);
 /* @vm may be NULL, when @err says why there is none. False: it failed, and that was printed. */
 bool report_write(const struct cli_report *report, const struct lkvm_config *cfg,
 		  struct lkvm_vm *vm, const struct lkvm_error *err);
+/* KVM's statistics as a table, on standard error. */
+void report_stats(struct lkvm_vm *vm);
 
 /* cli_tty.c: raw mode on standard input, undone however the process ends (but by SIGKILL). */
 bool tty_is_ours(void); /* standard input is a terminal, and we are in its foreground */
@@ -159,5 +167,6 @@ bool tty_size(unsigned short *cols, unsigned short *rows); /* false: it does not
 /* cmd_*.c */
 int cmd_run(int argc, char **argv);
 int cmd_caps(int argc, char **argv);
+int cmd_snp_report(int argc, char **argv);
 
 #endif

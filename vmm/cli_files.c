@@ -84,10 +84,10 @@ static void find_input(const struct run_opts *opts, const struct stat *st, char 
 	const struct {
 		const char *option, *path;
 	} files[] = {
-		{ "kernel", cfg->kernel },
-		{ "initrd", cfg->initrd },
-		{ "firmware", cfg->firmware },
-		{ "flash", cfg->flash },
+		{ "kernel", cfg->kernel },	  { "initrd", cfg->initrd },
+		{ "firmware", cfg->firmware },	  { "flash", cfg->flash },
+		{ "snp", cfg->x86.snp.id_block }, { "snp", cfg->x86.snp.id_auth },
+		{ "snp", cfg->x86.snp.certs },
 	};
 
 	for (size_t i = 0; i < COUNT(files); i++) {

@@ -111,7 +111,7 @@ _Static_assert(sizeof(enum lkvm_boot) == sizeof(unsigned int), "set_word() count
 
 /* ---- machine ------------------------------------------------------------------------ */
 
-#define CPUS_ALLOWED "N[,sockets=S][,cores=C][,threads=T], each 1 to 255"
+#define CPUS_ALLOWED "N[,sockets=S][,cores=C][,threads=T], each 1 to 1024"
 
 static bool cpu_count(const char *s, size_t len, unsigned int *count)
 {
@@ -177,6 +177,12 @@ static int set_mem(struct run_opts *o, const struct opt *opt, const char *val)
 		return opt_bad(opt, val, allowed);
 	o->cfg.mem_size = n << shift;
 	return 0;
+}
+
+static int set_hugetlbfs(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	o->cfg.mem_backend = LKVM_MEM_HUGETLBFS;
+	return *val ? set_text(o, opt, val) : opt_bad(opt, val, "a mounted hugetlbfs");
 }
 
 static int set_nodefaults(struct run_opts *o, const struct opt *opt, const char *val)
@@ -270,6 +276,14 @@ static int set_report(struct run_opts *o, const struct opt *opt, const char *val
 	return 0;
 }
 
+static int set_stats(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	(void)opt;
+	(void)val;
+	o->stats = true;
+	return 0;
+}
+
 static int set_help(struct run_opts *o, const struct opt *opt, const char *val)
 {
 	(void)opt;
@@ -299,16 +313,27 @@ static const struct opt options[] = {
 	{ 'p', "params", "TEXT", .group = GROUP_MACHINE, TEXT(cmdline),
 	  .help = "kernel command line; nothing is added, not even console=ttyS0" },
 	{ 'f', "firmware", "FILE", ARM64, .group = GROUP_MACHINE, FILENAME(firmware),
-	  .help = "firmware instead of a kernel: raw code",
-	  .elsewhere = "kernels are booted directly, without firmware, in this version" },
+	  .help = "firmware instead of a kernel: raw code" },
+	{ 'f', "firmware", "FILE", X86, .group = GROUP_MACHINE, FILENAME(firmware),
+	  .help = "firmware instead of a kernel, such as OVMF's code" },
 	{ 0, "firmware-address", "ADDR", ARM64, .group = GROUP_MACHINE,
 	  .set = set_address, FIELD(firmware_addr),
 	  .allowed = "an address in memory, such as 0x80000000",
 	  .help = "where it is put (default 0x80000000)" },
 	{ 'm', "mem", "SIZE", .group = GROUP_MACHINE, .set = set_mem,
 	  .help = "memory, MiB or with K, M, G, T (default 256M)" },
+	{ 0, "mem-backend", "auto|anon|memfd|hugetlbfs|guest-memfd", .group = GROUP_MACHINE,
+	  WORD(mem_backend), .help = "what memory is made of (default auto: anon)" },
+	{ 0, "hugetlbfs", "PATH", .group = GROUP_MACHINE, .set = set_hugetlbfs, FIELD(hugetlbfs),
+	  .help = "memory of huge pages from where that is mounted" },
+	{ 0, "mem-prefault", .group = GROUP_MACHINE, FLAG(mem_prefault),
+	  .help = "take all memory from the host at the start" },
+	{ 0, "mem-lock", .group = GROUP_MACHINE, FLAG(mem_lock),
+	  .help = "and keep it there: it is never swapped out" },
+	{ 0, "thp", "on|off", .group = GROUP_MACHINE, WORD(no_thp),
+	  .help = "transparent huge pages (default on)" },
 	{ 'c', "cpus", "N[,sockets=S][,cores=C][,threads=T]", .group = GROUP_MACHINE,
-	  .set = set_cpus, .help = "vCPUs, 1 to 255, and how they are arranged (default 1)" },
+	  .set = set_cpus, .help = "vCPUs, 1 to 1024, and how they are arranged (default 1)" },
 	{ 0, "vcpu-affinity", "LIST", .group = GROUP_MACHINE, .set = set_cpu_list,
 	  FIELD(vcpu_affinity), .help = "CPUs of the host that vCPUs run on, such as 0-3,8" },
 	{ 0, "name", "NAME", .group = GROUP_MACHINE, .set = set_name, FIELD(name),
@@ -318,9 +343,19 @@ static const struct opt options[] = {
 	{ 0, "nodefaults", .group = GROUP_MACHINE, .set = set_nodefaults,
 	  .help = "accepted; nothing is added that was not asked for" },
 
-	{ 0, "nested", ARM64, .group = GROUP_CPU, FLAG(arm64.nested),
-	  .help = "the guest starts at EL2 and can be a hypervisor",
-	  .elsewhere = "nested virtualization of x86 is not in this version" },
+	{ 0, "nested", .group = GROUP_CPU, FLAG(nested),
+	  .help = "the guest can be a hypervisor" },
+	{ 0, "cpu", "host|conservative[,+NAME][,-NAME]...", X86, .group = GROUP_CPU,
+	  TEXT(x86.cpu), .help = "CPU model; names are those of /proc/cpuinfo (default host)" },
+	{ 0, "disable-exits", "mwait,hlt,pause,cstate,aperfmperf", X86, .group = GROUP_CPU,
+	  .set = opt_disable_exits, .help = "what vCPUs do without leaving the guest" },
+	{ 0, "snp", "KEY=VALUE,...", .optional = true, X86, .group = GROUP_CPU, .set = opt_snp,
+	  .help = "SEV-SNP: policy=, smt=, single-socket=, debug=, id-block=, id-auth=, "
+		  "host-data=, certs=" },
+	{ 0, "snp-report", "FILE", X86, .group = GROUP_CPU, FILENAME(x86.snp.report),
+	  .help = "write the guest's attestation report there" },
+	{ 0, "snp-report-abi", "auto|v4|v7", X86, .group = GROUP_CPU, WORD(x86.snp.report_abi),
+	  .help = "how KVM is asked for it (default auto)" },
 	{ 0, "e2h0", ARM64, .group = GROUP_CPU, FLAG(arm64.e2h0),
 	  .help = "with --nested: EL2 without VHE" },
 	{ 0, "counter-offset", "TICKS", ARM64, .group = GROUP_CPU, .set = opt_counter_offset,
@@ -353,9 +388,12 @@ static const struct opt options[] = {
 	{ 0, "irqchip", "auto|gicv2|gicv2m|gicv3|gicv3-its", ARM64, .group = GROUP_DEVICES,
 	  WORD(arm64.irqchip),
 	  .help = "interrupt controller (default auto: the last that the host has)" },
-	{ 'F', "flash", "FILE", ARM64, .group = GROUP_DEVICES, FILENAME(flash),
-	  .help = "image of a flash memory, which the guest writes to",
-	  .elsewhere = "there is no flash memory in this version" },
+	{ 0, "irqchip", "auto|kernel|split", X86, .group = GROUP_DEVICES, WORD(x86.irqchip),
+	  .help = "interrupt controllers: KVM's, or an I/O APIC of lkvm's (default auto)" },
+	{ 0, "testdev", X86, .group = GROUP_DEVICES, FLAG(x86.testdev),
+	  .help = "the devices that kvm-unit-tests want" },
+	{ 'F', "flash", "FILE", .group = GROUP_DEVICES, FILENAME(flash),
+	  .help = "image of a flash memory, which the guest writes to" },
 	{ 0, "pvpanic", "pci", .group = GROUP_DEVICES, .set = set_pvpanic,
 	  .help = "pvpanic is a PCI device, not where it usually is" },
 	{ 0, "debug-exit", "PORT", .optional = true, X86, .group = GROUP_DEVICES,
@@ -378,9 +416,13 @@ static const struct opt options[] = {
 
 	{ 0, "report", "json=FILE|json=fd:N", .group = GROUP_TALK, .set = set_report,
 	  .help = "say there how it ended" },
+	{ 0, "stats", .group = GROUP_TALK, .set = set_stats,
+	  .help = "say KVM's statistics at the end, also in the report" },
 	{ 0, "dump-acpi", "FILE", X86, .group = GROUP_TALK, FILENAME(dump_acpi),
 	  .help = "write the ACPI tables there",
 	  .elsewhere = "there are none: guests are described by a device tree, see --dump-dtb" },
+	{ 0, "dump-cpuid", "FILE", X86, .group = GROUP_TALK, FILENAME(x86.dump_cpuid),
+	  .help = "write there what the first vCPU's CPUID shows, and why" },
 	{ 0, "dump-dtb", "FILE", ARM64, .group = GROUP_TALK, FILENAME(dump_dtb),
 	  .help = "write the device tree there",
 	  .elsewhere = "there is none: guests are described by ACPI, see --dump-acpi" },
@@ -394,8 +436,6 @@ static const struct opt options[] = {
 	  .help = "there are no vsock devices in this version" },
 	{ 0, "vfio-pci", "", .group = GROUP_NONE,
 	  .help = "there is no device pass-through in this version" },
-	{ 0, "hugetlbfs", "", .group = GROUP_NONE,
-	  .help = "guest memory is anonymous memory only in this version" },
 	{ 0, "aarch32", .group = GROUP_NONE,
 	  .help = "lkvm runs 64-bit guests only" },
 };
@@ -468,10 +508,13 @@ int run_opts_parse(struct run_opts *o, int argc, char **argv)
 		int status;
 
 		if (word[0] == '-' && word[1] == '-' && word[2]) {
-			const char *eq = strchr(word, '=');
+			size_t len = strcspn(word + 2, "=,");
 
-			opt = find(word + 2, eq ? (size_t)(eq - word - 2) : strlen(word + 2), 0);
-			attached = eq ? eq + 1 : NULL;
+			/* --snp,policy=0x30000 is --snp=policy=0x30000 */
+			opt = find(word + 2, len, 0);
+			if (opt && word[2 + len] == ',' && !opt->optional)
+				opt = NULL;
+			attached = word[2 + len] ? word + 2 + len + 1 : NULL;
 		} else if (word[0] == '-' && word[1] != '-') {
 			opt = find(NULL, 0, word[1]);
 			attached = word[1] && word[2] ? word + 2 : NULL;

@@ -149,7 +149,107 @@ static json_t *vcpus(struct lkvm_vm *vm, const struct lkvm_result *res)
 	return list;
 }
 
-static json_t *of_vm(struct lkvm_vm *vm)
+/* ---- KVM's statistics ------------------------------------------------------------------- */
+
+/* Of the machine (@vcpu -1) or a vCPU, for the caller to free; how many, or -errno. */
+static int take_stats(struct lkvm_vm *vm, int vcpu, struct lkvm_stat **stats)
+{
+	int n = lkvm_vm_stats(vm, vcpu, NULL, 0);
+
+	*stats = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(**stats));
+	if (n >= 0 && !*stats)
+		return -ENOMEM;
+	return n < 0 ? n : lkvm_vm_stats(vm, vcpu, *stats, (unsigned int)n);
+}
+
+/* Null: there are none. */
+static json_t *stats_of(struct lkvm_vm *vm, int vcpu)
+{
+	struct lkvm_stat *stats;
+	int n = take_stats(vm, vcpu, &stats);
+	json_t *obj = n < 0 ? json_null() : json_object();
+
+	for (int i = 0; i < n; i++)
+		json_object_set_new(obj, stats[i].name, number(stats[i].value));
+	free(stats);
+	return obj;
+}
+
+static json_t *all_stats(struct lkvm_vm *vm, unsigned int n_vcpus)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < n_vcpus; i++)
+		json_array_append_new(list, stats_of(vm, (int)i));
+	return json_pack("{s:o, s:o}", "vm", stats_of(vm, -1), "vcpus", list);
+}
+
+/* "ns", "KiB", "x 2^12 cycles", or "" for a plain number. */
+static const char *unit(const struct lkvm_stat *s, char *buf, size_t size)
+{
+	static const char *const units[] = { "", "B", "s", "cycles", "" };
+	static const struct {
+		enum lkvm_stat_unit unit;
+		bool base2;
+		int exponent;
+		const char *text;
+	} known[] = {
+		{ LKVM_STAT_SECONDS, false, -9, "ns" }, { LKVM_STAT_SECONDS, false, -6, "us" },
+		{ LKVM_STAT_SECONDS, false, -3, "ms" }, { LKVM_STAT_BYTES, true, 10, "KiB" },
+		{ LKVM_STAT_BYTES, true, 20, "MiB" },	{ LKVM_STAT_BYTES, true, 30, "GiB" },
+	};
+	const char *text = s->unit < COUNT(units) ? units[s->unit] : "";
+
+	/* of a histogram it is what the buckets count, not what they are of */
+	if (s->type == LKVM_STAT_LINEAR_HISTOGRAM || s->type == LKVM_STAT_LOG_HISTOGRAM)
+		return "";
+	if (!s->exponent)
+		return text;
+	for (size_t i = 0; i < COUNT(known); i++) {
+		if (known[i].unit == s->unit && known[i].base2 == s->base2 &&
+		    known[i].exponent == s->exponent)
+			return known[i].text;
+	}
+	snprintf(buf, size, "x %d^%d %s", s->base2 ? 2 : 10, s->exponent, text);
+	return buf;
+}
+
+static void print_stats(struct lkvm_vm *vm, int vcpu)
+{
+	struct lkvm_stat *stats;
+	int n = take_stats(vm, vcpu, &stats);
+	char buf[40];
+
+	if (vcpu < 0)
+		fprintf(stderr, "KVM's statistics of the machine:\n");
+	else
+		fprintf(stderr, "of vCPU %d:\n", vcpu);
+	if (n < 0)
+		fprintf(stderr, "  none: %s\n", strerror(-n));
+	for (int i = 0; i < n; i++) {
+		const char *text = unit(&stats[i], buf, sizeof(buf));
+
+		fprintf(stderr, "  %-40s %20llu%s%s\n", stats[i].name,
+			(unsigned long long)stats[i].value, *text ? " " : "", text);
+	}
+	free(stats);
+}
+
+void report_stats(struct lkvm_vm *vm)
+{
+	int n_vcpus = (int)lkvm_vm_config(vm)->n_vcpus;
+
+	if (lkvm_vm_stats(vm, -1, NULL, 0) == -ENOTTY) {
+		cli_fail(0, "--stats: this host's KVM has no statistics; it takes Linux 5.14");
+		return;
+	}
+	for (int i = -1; i < n_vcpus; i++)
+		print_stats(vm, i);
+}
+
+/* ---- the report ------------------------------------------------------------------------- */
+
+static json_t *of_vm(struct lkvm_vm *vm, bool stats)
 {
 	json_t *obj = json_object(), *console = json_object();
 	struct lkvm_result res;
@@ -172,6 +272,8 @@ static json_t *of_vm(struct lkvm_vm *vm)
 	json_object_set_new(obj, "unclaimed_accesses", number(res.unclaimed_accesses));
 	json_object_set_new(obj, "console", console);
 	json_object_set_new(obj, "vcpus", vcpus(vm, &res));
+	if (stats)
+		json_object_set_new(obj, "stats", all_stats(vm, res.n_vcpus));
 	return obj;
 }
 
@@ -226,7 +328,7 @@ bool report_write(const struct cli_report *report, const struct lkvm_config *cfg
 			 strerror(errno));
 		return false;
 	}
-	obj = vm ? of_vm(vm) : of_error(cfg, err);
+	obj = vm ? of_vm(vm, report->stats) : of_error(cfg, err);
 	dump = json_dumps(obj, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	ok = dump && write_all(report->fd, dump) && write_all(report->fd, "\n");
 	free(dump);

@@ -22,9 +22,10 @@ static const struct {
 	const char *text;
 } meanings[] = {
 	{ "api", NULL, "version of KVM's interface" },
+	{ "statistics", NULL, "--stats: what KVM counts" },
 	{ "guest-memfd", NULL, "guest memory that the host's user space need not map" },
+	{ "nested", NULL, "--nested: the guest can be a hypervisor" },
 
-	{ "nested", ARM64, "--nested: the guest can be a hypervisor" },
 	{ "e2h0", ARM64, "--e2h0: nested without VHE" },
 	{ "pmu", ARM64, "--pmu: event counters" },
 	{ "pmu-partition", ARM64, "--pmu-partition, by either of the next two" },
@@ -44,16 +45,28 @@ static const struct {
 	{ "aarch32", ARM64, "32-bit guests" },
 
 	{ "irqchip", X86, "PIC, I/O APIC and local APICs in KVM; lkvm needs them" },
-	{ "split-irqchip", X86, "local APICs alone in KVM" },
+	{ "split-irqchip", X86, "--irqchip split: local APICs alone in KVM" },
 	{ "pit", X86, "the PIT in KVM; lkvm needs it" },
 	{ "tsc-deadline", X86, "the local APIC's TSC deadline timer" },
+	{ "max-vcpus", X86, "--cpus: as many as KVM makes" },
+	{ "max-vcpu-ids", X86, "and from so many ids, which have gaps by the topology" },
+	{ "x2apic-api", X86,
+	  "what can be chosen of the x2APIC: mask of 1 32-bit ids, 2 id 255, 4 and 8 EOIs" },
+	{ "x2apic-32bit-ids", X86, "more than 255 vCPUs" },
+	{ "x2apic-id-255", X86, "the id 255 is that of one vCPU" },
+	{ "eoi-broadcast", X86, "whether guests can suppress EOI broadcasts" },
 	{ "sregs2", X86, "special registers with the PDPTEs" },
 	{ "one-reg", X86, "registers of a vCPU one by one" },
+	{ "xsave2", X86, "extended registers, however large; in bytes" },
 	{ "nested-state", X86, "KVM can nest; the state of a nested guest in bytes" },
 	{ "disable-exits", X86,
 	  "what may run without an exit: mask of 1 MWAIT, 2 HLT, 4 PAUSE, "
 	  "8 C-states, 16 APERF and MPERF" },
-	{ "aperfmperf", X86, "APERF and MPERF without an exit" },
+	{ "mwait", X86, "--disable-exits mwait: MONITOR and MWAIT without an exit" },
+	{ "hlt", X86, "--disable-exits hlt: HLT without an exit" },
+	{ "pause", X86, "--disable-exits pause: PAUSE without an exit" },
+	{ "cstate", X86, "--disable-exits cstate: residency counters without an exit" },
+	{ "aperfmperf", X86, "--disable-exits aperfmperf: APERF and MPERF without an exit" },
 	{ "shstk", X86, "CET shadow stacks" },
 	{ "ibt", X86, "CET indirect branch tracking" },
 	{ "lkgs", X86, "the instruction LKGS" },
@@ -61,8 +74,18 @@ static const struct {
 	{ "arch-capabilities", X86, "the register IA32_ARCH_CAPABILITIES" },
 	{ "sev", X86, "VMs with AMD SEV" },
 	{ "sev-es", X86, "VMs with AMD SEV-ES" },
-	{ "sev-snp", X86, "VMs with AMD SEV-SNP" },
+	{ "sev-snp", X86, "--snp: VMs with AMD SEV-SNP" },
+	{ "snp-policy", X86, "bits of a policy that KVM takes, as a mask" },
+	{ "snp-certs", X86, "--snp certs=: guests get certificates with their reports" },
+	{ "snp-report", X86, "--snp-report: reports that the hypervisor asks for" },
 	{ "tdx", X86, "VMs with Intel TDX" },
+	{ "guest-memfd-mmap", X86, "--mem-backend guest-memfd" },
+	{ "memory-attributes", X86, "memory that is the guest's own, page by page" },
+	{ "exit-hypercall", X86, "a guest says which memory is to be its own" },
+	{ "pre-fault", X86, "memory mapped for the guest before it runs" },
+	{ "dirty-ring", X86, "rings of the pages a guest wrote to; the largest in bytes" },
+	{ "huge-pages-2m", X86, "--mem-backend hugetlbfs: pages of 2 MiB that are free" },
+	{ "huge-pages-1g", X86, "pages of 1 GiB that are free" },
 };
 
 /* KVM's capabilities that `lkvm caps` lists for guests of one architecture only. */
@@ -76,6 +99,8 @@ static const char *const x86_caps[] = {
 	"KVM_CAP_X2APIC_API",	      "KVM_CAP_X86_DISABLE_EXITS",
 	"KVM_CAP_X86_NOTIFY_VMEXIT",  "KVM_CAP_X86_TRIPLE_FAULT_EVENT",
 	"KVM_CAP_X86_USER_SPACE_MSR", "KVM_CAP_XSAVE2",
+	"KVM_CAP_DIRTY_LOG_RING",     "KVM_CAP_GUEST_MEMFD_FLAGS",
+	"KVM_CAP_PRE_FAULT_MEMORY",   "KVM_CAP_SYS_ATTRIBUTES",
 };
 
 static const char *const arm64_caps[] = {
@@ -120,19 +145,19 @@ static void print_feature(const struct lkvm_cap *cap)
 
 	if (cap->available)
 		snprintf(value, sizeof(value), "%lld", (long long)cap->value);
-	printf("  %-20s %-3s %6s  %s\n", cap->name, cap->available ? "yes" : "no", value,
+	printf("  %-20s %-3s %8s  %s\n", cap->name, cap->available ? "yes" : "no", value,
 	       meaning(cap->name));
 	if (cap->available)
 		return;
-	printf("%36swhy not: %s\n", "", cap->reason);
+	printf("%38swhy not: %s\n", "", cap->reason);
 	if (cap->remedy[0])
-		printf("%36sit takes: %s\n", "", cap->remedy);
+		printf("%38sit takes: %s\n", "", cap->remedy);
 }
 
 static void print_kvm(const struct lkvm_cap *cap)
 {
 	if (cap->available)
-		printf("  %-34s yes %6lld\n", cap->name, (long long)cap->value);
+		printf("  %-34s yes %8lld\n", cap->name, (long long)cap->value);
 	else
 		printf("  %-34s no\n", cap->name);
 }
@@ -221,7 +246,7 @@ static const char *whose(const char *name)
 
 static int unknown(const struct lkvm_caps *caps, const char *list, const char *name)
 {
-	char known[1024] = "";
+	char known[2048] = "";
 	size_t len = 0;
 
 	for (unsigned int i = 0; i < caps->n && len < sizeof(known); i++) {

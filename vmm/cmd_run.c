@@ -96,6 +96,8 @@ static int say_how_it_ended(const struct run_opts *opts, struct lkvm_vm *vm)
 	if (opts->report.fd != STDERR_FILENO)
 		cli_fail(0, "%s after %.3f s, exit status %d: %s", lkvm_cause_name(res.cause),
 			 seconds, res.exit_status, res.detail);
+	if (opts->stats && opts->report.fd != STDERR_FILENO)
+		report_stats(vm);
 	return res.exit_status;
 }
 
@@ -223,6 +225,7 @@ int cmd_run(int argc, char **argv)
 	status = report_open(&opts.report, opts.report_arg);
 	if (status)
 		return status;
+	opts.report.stats = opts.stats;
 	/* What is wrong with the options run() says; then no file is made. */
 	if (!report_is_apart(&opts, &err))
 		status = cli_fail_error(&err);

@@ -56,6 +56,13 @@ static int check_strings(const struct lkvm_config *cfg, struct lkvm_error *err)
 		{ "--params", cfg->cmdline, sizeof(cfg->cmdline) },
 		{ "--dump-acpi", cfg->dump_acpi, sizeof(cfg->dump_acpi) },
 		{ "--dump-dtb", cfg->dump_dtb, sizeof(cfg->dump_dtb) },
+		{ "--dump-cpuid", cfg->x86.dump_cpuid, sizeof(cfg->x86.dump_cpuid) },
+		{ "--hugetlbfs", cfg->hugetlbfs, sizeof(cfg->hugetlbfs) },
+		{ "--cpu", cfg->x86.cpu, sizeof(cfg->x86.cpu) },
+		{ "--snp", cfg->x86.snp.id_block, sizeof(cfg->x86.snp.id_block) },
+		{ "--snp", cfg->x86.snp.id_auth, sizeof(cfg->x86.snp.id_auth) },
+		{ "--snp", cfg->x86.snp.certs, sizeof(cfg->x86.snp.certs) },
+		{ "--snp-report", cfg->x86.snp.report, sizeof(cfg->x86.snp.report) },
 	};
 	int ret = 0;
 
@@ -95,11 +102,15 @@ static const struct {
 	{ "--dump-acpi", TEXT(dump_acpi), .archs = { X86 },
 	  .instead = "a device tree, see --dump-dtb" },
 	{ "--dump-dtb", TEXT(dump_dtb), .archs = { ARM64 }, .instead = "ACPI, see --dump-acpi" },
-	{ "--firmware", TEXT(firmware), .archs = { ARM64 } },
 	{ "--firmware-address", FIELD(firmware_addr), .archs = { ARM64 } },
-	{ "--flash", TEXT(flash), .archs = { ARM64 } },
+	{ "--cpu", TEXT(x86.cpu), .archs = { X86 } },
+	{ "--dump-cpuid", TEXT(x86.dump_cpuid), .archs = { X86 } },
+	{ "--disable-exits", FIELD(x86.no_exits), .archs = { X86 } },
+	{ "--irqchip", FIELD(x86.irqchip), .archs = { X86 } },
+	{ "--testdev", FIELD(x86.testdev), .archs = { X86 } },
+	{ "--snp", FIELD(x86.snp.on), .archs = { X86 } },
+	{ "--snp-report", TEXT(x86.snp.report), .archs = { X86 } },
 	{ "--irqchip", FIELD(arm64.irqchip), .archs = { ARM64 } },
-	{ "--nested", FIELD(arm64.nested), .archs = { ARM64 } },
 	{ "--e2h0", FIELD(arm64.e2h0), .archs = { ARM64 } },
 	{ "--counter-offset", FIELD(arm64.counter_offset), .archs = { ARM64 } },
 	{ "--pmu", FIELD(arm64.pmu), .archs = { ARM64 } },
@@ -364,14 +375,32 @@ static int check_affinity(const char *list, struct lkvm_error *err)
 			 list, LKVM_MAX_HOST_CPUS - 1);
 }
 
+static int check_memory(const struct lkvm_config *cfg, struct lkvm_error *err)
+{
+	if (cfg->mem_size < LKVM_MIN_MEM || cfg->mem_size > LKVM_MAX_MEM)
+		return err_input(err, "--mem: %llu bytes; must be %lluM to %lluG",
+				 (unsigned long long)cfg->mem_size,
+				 (unsigned long long)(LKVM_MIN_MEM / MIB),
+				 (unsigned long long)(LKVM_MAX_MEM / GIB));
+	if (cfg->mem_size % 4096)
+		return err_input(err, "--mem: %llu bytes is not a multiple of 4 KiB",
+				 (unsigned long long)cfg->mem_size);
+	if ((unsigned int)cfg->mem_backend > LKVM_MEM_GUEST_MEMFD)
+		return err_input(err, "--mem-backend %d is unknown", (int)cfg->mem_backend);
+	if (cfg->hugetlbfs[0] && cfg->mem_backend != LKVM_MEM_HUGETLBFS)
+		return err_input(err, "--hugetlbfs %s: is for --mem-backend hugetlbfs",
+				 cfg->hugetlbfs);
+	return 0;
+}
+
 /* What is entered, and what only goes with one of the two. */
 static int check_files(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
-	if (cfg->firmware[0] && cfg->kernel[0])
+	if (cfg->firmware[0] && cfg->kernel[0] && !arch_firmware_kernels)
 		return err_input(err,
 				 "--firmware %s: --kernel is given too; it is one or the other",
 				 cfg->firmware);
-	if (cfg->firmware[0] && cfg->initrd[0])
+	if (cfg->firmware[0] && cfg->initrd[0] && !cfg->kernel[0])
 		return err_input(
 			err, "--initrd %s: only a kernel has one; firmware takes it from a disk",
 			cfg->initrd);
@@ -395,14 +424,9 @@ int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 		return ret;
 	if (cfg->n_vcpus < 1 || cfg->n_vcpus > LKVM_MAX_VCPUS)
 		return err_input(err, "--cpus %u: must be 1 to %d", cfg->n_vcpus, LKVM_MAX_VCPUS);
-	if (cfg->mem_size < LKVM_MIN_MEM || cfg->mem_size > LKVM_MAX_MEM)
-		return err_input(err, "--mem: %llu bytes; must be %lluM to %lluG",
-				 (unsigned long long)cfg->mem_size,
-				 (unsigned long long)(LKVM_MIN_MEM / MIB),
-				 (unsigned long long)(LKVM_MAX_MEM / GIB));
-	if (cfg->mem_size % 4096)
-		return err_input(err, "--mem: %llu bytes is not a multiple of 4 KiB",
-				 (unsigned long long)cfg->mem_size);
+	ret = check_memory(cfg, err);
+	if (ret)
+		return ret;
 	if (!cfg->kernel[0] && !cfg->firmware[0])
 		return err_input(err, "--kernel: a kernel file is needed");
 	if (cfg->timeout_ns > MAX_TIMEOUT_NS || cfg->idle_timeout_ns > MAX_TIMEOUT_NS)

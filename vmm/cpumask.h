@@ -15,7 +15,21 @@ struct cpu_mask {
  * list, also one that ends in a newline, is an empty set. */
 int cpu_mask_parse(const char *list, struct cpu_mask *mask);
 
+/* The list of @mask, "0-3,8", as much of it as fits; what does not is "...". */
+void cpu_mask_format(const struct cpu_mask *mask, char *buf, size_t size);
+
 bool cpu_mask_empty(const struct cpu_mask *mask);
+unsigned int cpu_mask_count(const struct cpu_mask *mask);
+
+/* The @n-th CPU of it, from 0; -1: there are not so many. */
+int cpu_mask_nth(const struct cpu_mask *mask, unsigned int n);
+
+/* Of @mask the first @n are left; all, if there are no more. */
+void cpu_mask_first(struct cpu_mask *mask, unsigned int n);
+
+/* It becomes that one CPU, which is below LKVM_MAX_HOST_CPUS; negative: it becomes empty. */
+void cpu_mask_only(struct cpu_mask *mask, int cpu);
+
 bool cpu_mask_subset(const struct cpu_mask *part, const struct cpu_mask *whole);
 void cpu_mask_and(struct cpu_mask *mask, const struct cpu_mask *other);
 

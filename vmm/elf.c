@@ -46,11 +46,23 @@ bool elf_is_elf(const struct image *img)
 	       !memcmp(magic, ELFMAG, SELFMAG);
 }
 
-/* What kind of ELF file it is; these fields are where they are in all kinds. EM_NONE: any machine.
- */
+/* Up to here the header of an ELF file is the same in all kinds. */
+#define ELF_COMMON_HEAD offsetof(Elf64_Ehdr, e_version)
+_Static_assert(ELF_COMMON_HEAD == offsetof(Elf32_Ehdr, e_version), "");
+
+bool elf_is_i386(const struct image *img)
+{
+	u8 h[ELF_COMMON_HEAD];
+
+	return img->size >= sizeof(h) && !image_read(img, 0, h, sizeof(h), NULL) &&
+	       !memcmp(h, ELFMAG, SELFMAG) && h[EI_CLASS] == ELFCLASS32 &&
+	       h[EI_DATA] == ELFDATA2LSB && get_le16(h + offsetof(Elf32_Ehdr, e_machine)) == EM_386;
+}
+
+/* What kind of ELF file it is. EM_NONE: any machine. */
 static int elf_check_kind(const struct image *img, u16 machine, struct lkvm_error *err)
 {
-	u8 h[offsetof(Elf64_Ehdr, e_version)];
+	u8 h[ELF_COMMON_HEAD];
 	u16 type, m;
 	int ret;
 
@@ -69,7 +81,10 @@ static int elf_check_kind(const struct image *img, u16 machine, struct lkvm_erro
 		return err_input(err, "%s %s is an ELF file for %s (machine %u); %s is needed",
 				 img->what, img->path, elf_machine_name(m), m,
 				 elf_machine_name(machine));
-	if (h[EI_CLASS] != ELFCLASS64)
+	if (m == EM_386 && h[EI_CLASS] != ELFCLASS32)
+		return err_input(err, "%s %s is an ELF file for i386, but not a 32-bit one",
+				 img->what, img->path);
+	if (m != EM_386 && h[EI_CLASS] != ELFCLASS64)
 		return err_input(err, "%s %s is a 32-bit ELF file; a 64-bit one is needed",
 				 img->what, img->path);
 	if (h[EI_VERSION] != EV_CURRENT)
@@ -81,37 +96,70 @@ static int elf_check_kind(const struct image *img, u16 machine, struct lkvm_erro
 	return 0;
 }
 
+/* Of the header: where the tables are. */
+struct elf_tables {
+	u64 phoff, shoff;
+	u16 phnum, shnum, phentsize, shentsize;
+};
+
+static void tables_of_32(const u8 *h, struct elf_tables *t)
+{
+	*t = (struct elf_tables){
+		.phoff = get_le32(h + offsetof(Elf32_Ehdr, e_phoff)),
+		.shoff = get_le32(h + offsetof(Elf32_Ehdr, e_shoff)),
+		.phnum = get_le16(h + offsetof(Elf32_Ehdr, e_phnum)),
+		.shnum = get_le16(h + offsetof(Elf32_Ehdr, e_shnum)),
+		.phentsize = get_le16(h + offsetof(Elf32_Ehdr, e_phentsize)),
+		.shentsize = get_le16(h + offsetof(Elf32_Ehdr, e_shentsize)),
+	};
+}
+
+static void tables_of_64(const u8 *h, struct elf_tables *t)
+{
+	*t = (struct elf_tables){
+		.phoff = get_le64(h + offsetof(Elf64_Ehdr, e_phoff)),
+		.shoff = get_le64(h + offsetof(Elf64_Ehdr, e_shoff)),
+		.phnum = get_le16(h + offsetof(Elf64_Ehdr, e_phnum)),
+		.shnum = get_le16(h + offsetof(Elf64_Ehdr, e_shnum)),
+		.phentsize = get_le16(h + offsetof(Elf64_Ehdr, e_phentsize)),
+		.shentsize = get_le16(h + offsetof(Elf64_Ehdr, e_shentsize)),
+	};
+}
+
 /*
  * Check the tables' places and sizes before libelf sees them: it takes the number of
  * sections on trust, from section 0 even, and allocates for each.
  */
 static int elf_check_tables(const struct image *img, struct lkvm_error *err)
 {
+	size_t ph_size = sizeof(Elf32_Phdr), sh_size = sizeof(Elf32_Shdr);
 	u8 h[sizeof(Elf64_Ehdr)];
-	u64 phoff, shoff;
-	unsigned int phnum, shnum;
-	int ret;
+	struct elf_tables t;
+	int ret = image_read(img, 0, h, sizeof(Elf32_Ehdr), err);
 
-	ret = image_read(img, 0, h, sizeof(h), err);
 	if (ret)
 		return ret;
-	phoff = get_le64(h + offsetof(Elf64_Ehdr, e_phoff));
-	phnum = get_le16(h + offsetof(Elf64_Ehdr, e_phnum));
-	shoff = get_le64(h + offsetof(Elf64_Ehdr, e_shoff));
-	shnum = get_le16(h + offsetof(Elf64_Ehdr, e_shnum));
+	if (h[EI_CLASS] == ELFCLASS32) {
+		tables_of_32(h, &t);
+	} else {
+		ret = image_read(img, 0, h, sizeof(Elf64_Ehdr), err);
+		if (ret)
+			return ret;
+		tables_of_64(h, &t);
+		ph_size = sizeof(Elf64_Phdr);
+		sh_size = sizeof(Elf64_Shdr);
+	}
 
-	if (!phnum || phnum > ELF_MAX_PHDRS)
+	if (!t.phnum || t.phnum > ELF_MAX_PHDRS)
 		return err_input(err, "%s %s has %u ELF program headers; 1 to %u are possible",
-				 img->what, img->path, phnum, ELF_MAX_PHDRS);
-	if (get_le16(h + offsetof(Elf64_Ehdr, e_phentsize)) != sizeof(Elf64_Phdr) ||
-	    !range_fits(phoff, phnum * sizeof(Elf64_Phdr), img->size))
+				 img->what, img->path, t.phnum, ELF_MAX_PHDRS);
+	if (t.phentsize != ph_size || !range_fits(t.phoff, t.phnum * ph_size, img->size))
 		return err_input(err,
 				 "%s %s is truncated or corrupt: its ELF program headers are not "
 				 "in the file",
 				 img->what, img->path);
-	if (shoff &&
-	    (!shnum || get_le16(h + offsetof(Elf64_Ehdr, e_shentsize)) != sizeof(Elf64_Shdr) ||
-	     !range_fits(shoff, shnum * sizeof(Elf64_Shdr), img->size)))
+	if (t.shoff && (!t.shnum || t.shentsize != sh_size ||
+			!range_fits(t.shoff, t.shnum * sh_size, img->size)))
 		return err_input(err,
 				 "%s %s is truncated or corrupt: its ELF section headers are not "
 				 "in the file",
@@ -375,40 +423,60 @@ static bool sym_better(const GElf_Sym *a, const GElf_Sym *b)
 /* The symbol table (the gABI allows one) and its strings; false when there is none to use. */
 static bool find_symtab(const struct image *img, Elf *e, GElf_Shdr *sym, GElf_Shdr *str)
 {
+	size_t entsize = gelf_getclass(e) == ELFCLASS32 ? sizeof(Elf32_Sym) : sizeof(Elf64_Sym);
 	Elf_Scn *scn = NULL;
 
 	while ((scn = elf_nextscn(e, scn))) {
 		if (gelf_getshdr(scn, sym) && sym->sh_type == SHT_SYMTAB)
 			break;
 	}
-	return scn && sym->sh_entsize == sizeof(Elf64_Sym) && !(sym->sh_flags & SHF_COMPRESSED) &&
+	return scn && sym->sh_entsize == entsize && !(sym->sh_flags & SHF_COMPRESSED) &&
 	       range_fits(sym->sh_offset, sym->sh_size, img->size) &&
 	       gelf_getshdr(elf_getscn(e, sym->sh_link), str) && str->sh_type == SHT_STRTAB &&
 	       !(str->sh_flags & SHF_COMPRESSED) &&
 	       range_fits(str->sh_offset, str->sh_size, img->size);
 }
 
+/* A piece of the symbol table as it is in the file, which has the host's byte order. */
+union sym_chunk {
+	Elf64_Sym s64[SYM_CHUNK]; /* GElf_Sym is Elf64_Sym by definition */
+	Elf32_Sym s32[SYM_CHUNK];
+};
+
+static GElf_Sym chunk_sym(const union sym_chunk *chunk, bool is32, u64 i)
+{
+	const Elf32_Sym *s = &chunk->s32[i];
+
+	if (!is32)
+		return chunk->s64[i];
+	return (GElf_Sym){
+		.st_name = s->st_name,
+		.st_info = s->st_info,
+		.st_other = s->st_other,
+		.st_shndx = s->st_shndx,
+		.st_value = s->st_value,
+		.st_size = s->st_size,
+	};
+}
+
 /* The best symbol for @addr into @best; false when none covers it, or the file is short. */
 static bool search_symbols(const struct image *img, Elf *e, const GElf_Shdr *symtab, u64 addr,
 			   GElf_Sym *best)
 {
-	u64 n = min_u64(symtab->sh_size / sizeof(Elf64_Sym), SYM_MAX), len;
-	Elf64_Sym chunk[SYM_CHUNK];
-	bool found = false;
+	u64 size = symtab->sh_entsize, n = min_u64(symtab->sh_size / size, SYM_MAX), len;
+	bool found = false, is32 = gelf_getclass(e) == ELFCLASS32;
+	union sym_chunk chunk;
 
 	for (u64 i = 0; i < n; i += len) {
 		len = min_u64(n - i, SYM_CHUNK);
-		if (image_read(img, symtab->sh_offset + i * sizeof(chunk[0]), chunk,
-			       len * sizeof(chunk[0]), NULL))
+		if (image_read(img, symtab->sh_offset + i * size, &chunk, len * size, NULL))
 			return false;
 		for (u64 k = 0; k < len; k++) {
-			/* GElf_Sym is Elf64_Sym by definition; this file's is the host's byte order
-			 */
-			const GElf_Sym *sym = &chunk[k];
+			GElf_Sym sym = chunk_sym(&chunk, is32, k);
 
-			if (sym->st_name && sym_covers(e, sym, addr) &&
-			    (!found || sym_better(sym, best))) {
-				*best = *sym;
+			if (sym.st_name && sym_covers(e, &sym, addr) &&
+			    (!found || sym_better(&sym, best))) {
+				*best = sym;
 				found = true;
 			}
 		}

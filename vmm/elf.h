@@ -32,7 +32,13 @@ struct elf_kernel {
 /* True when the file begins with the ELF magic. */
 bool elf_is_elf(const struct image *img);
 
-/* Read and check the headers of a 64-bit little-endian executable for @machine (EM_*). */
+/* It is a 32-bit ELF file for i386: one that elf_parse() reads as EM_386. */
+bool elf_is_i386(const struct image *img);
+
+/*
+ * Read and check the headers of a little-endian executable for @machine (EM_*): a 32-bit one for
+ * EM_386, a 64-bit one for all others.
+ */
 int elf_parse(const struct image *img, u16 machine, struct elf_kernel *elf, struct lkvm_error *err);
 
 /*

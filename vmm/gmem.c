@@ -1,4 +1,4 @@
-#include "vmm/gmem.h"
+#include "vmm/gmem_impl.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -7,8 +7,6 @@
 
 #include "linux-uapi/kvm.h"
 #include "vmm/kvm.h"
-
-#define HUGE_SIZE (2 * MIB) /* a huge page of most hosts; wrong elsewhere is slower, not worse */
 
 /*
  * The one place where a guest-physical address becomes a host pointer: NULL
@@ -25,41 +23,12 @@ static u8 *gmem_host(const struct gmem *gm, u64 gpa, u64 len)
 	return NULL;
 }
 
-/*
- * Host memory for @size bytes at an address that is a multiple of HUGE_SIZE. KVM can map a
- * huge page into the guest only where guest and host addresses agree below its size, and
- * both the loaders here and the guest then take one fault where they would take 512.
- */
-static void *map_aligned(u64 size)
-{
-	u64 room = size + HUGE_SIZE;
-	u8 *map, *host;
-
-	if (room < size || room > SIZE_MAX)
-		return NULL;
-	/*
-	 * NORESERVE: a guest is given more memory than it ever touches, and whether the
-	 * host can overcommit is the host's decision, made at the fault.
-	 */
-	map = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		   -1, 0);
-	if (map == MAP_FAILED)
-		return NULL;
-	host = (u8 *)(uintptr_t)align_up((uintptr_t)map, HUGE_SIZE);
-	if (host > map)
-		munmap(map, (size_t)(host - map));
-	if (host + size < map + room)
-		munmap(host + size, (size_t)(map + room - (host + size)));
-	/* A hint: a host that does without huge pages does without. */
-	madvise(host, size, MADV_HUGEPAGE);
-	return host;
-}
-
 int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err)
 {
 	const struct gmem_region *last = gm->n_regions ? &gm->regions[gm->n_regions - 1] : NULL;
 	u64 host_page = (u64)sysconf(_SC_PAGESIZE); /* memory slots are made of these */
-	void *host;
+	struct gmem_region r = { .gpa = gpa, .size = size };
+	int ret;
 
 	if (size % host_page)
 		return err_input(
@@ -71,29 +40,36 @@ int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err)
 	    (gpa | size) % GMEM_PAGE_SIZE || (last && gpa < last->gpa + last->size))
 		return err_host(err, EINVAL, "guest memory region 0x%llx+0x%llx",
 				(unsigned long long)gpa, (unsigned long long)size);
-	host = map_aligned(size);
-	if (!host)
-		return err_host(err, ENOMEM, "guest memory: cannot map %llu MiB",
-				(unsigned long long)(size / MIB));
-	gm->regions[gm->n_regions++] =
-		(struct gmem_region){ .gpa = gpa, .size = size, .host = host };
-	return 0;
+	ret = gmem_backing_map(gm, &r, err);
+	if (!ret)
+		gm->regions[gm->n_regions++] = r;
+	return ret;
+}
+
+static int register_region(const struct gmem *gm, unsigned int i, struct lkvm_error *err)
+{
+	const struct gmem_region *r = &gm->regions[i];
+	const struct kvm_userspace_memory_region slot = {
+		.slot = i,
+		.guest_phys_addr = r->gpa,
+		.memory_size = r->size,
+		.userspace_addr = (u64)(uintptr_t)r->host,
+	};
+	int ret;
+
+	if (r->private_fd >= 0 || gm->backing.kind == LKVM_MEM_GUEST_MEMFD)
+		return gmem_register_guest_memfd(gm, i, err);
+	ret = kvm_vm_ioctl(gm->kvm, KVM_SET_USER_MEMORY_REGION, &slot, err);
+	return ret < 0 ? ret : 0;
 }
 
 int gmem_register(struct gmem *gm, const struct kvm *kvm, struct lkvm_error *err)
 {
 	gm->kvm = kvm;
 	for (unsigned int i = 0; i < gm->n_regions; i++) {
-		const struct gmem_region *r = &gm->regions[i];
-		struct kvm_userspace_memory_region slot = {
-			.slot = i,
-			.guest_phys_addr = r->gpa,
-			.memory_size = r->size,
-			.userspace_addr = (u64)(uintptr_t)r->host,
-		};
-		int ret = kvm_vm_ioctl(kvm, KVM_SET_USER_MEMORY_REGION, &slot, err);
+		int ret = register_region(gm, i, err);
 
-		if (ret < 0)
+		if (ret)
 			return ret;
 	}
 	for (unsigned int i = 0; i < gm->n_hidden; i++) {
@@ -108,7 +84,7 @@ int gmem_register(struct gmem *gm, const struct kvm *kvm, struct lkvm_error *err
 void gmem_fini(struct gmem *gm)
 {
 	for (unsigned int i = 0; i < gm->n_regions; i++)
-		munmap(gm->regions[i].host, gm->regions[i].size);
+		gmem_backing_unmap(&gm->regions[i]);
 	for (unsigned int i = 0; i < gm->n_hidden; i++)
 		munmap(gm->hidden[i].host, gm->hidden[i].size);
 	gm->n_regions = gm->n_hidden = 0;

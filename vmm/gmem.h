@@ -27,10 +27,33 @@ struct kvm;
 #define GMEM_MAX_HIDDEN	 2
 #define GMEM_PAGE_SIZE	 4096
 
+/*
+ * What regions are made of. Zeroed: anonymous memory, with huge pages where the host likes.
+ *
+ * Private memory consists of two: a guest_memfd that only the guest can read, and what the host
+ * sees (of @kind; anonymous memory for guest-memfd). Which of the two the guest has at an
+ * address it and gmem_convert() agree on. All functions below are about the host's side: what is
+ * private reads as whatever is left there, mostly zeroes, and writing it changes nothing for the
+ * guest but takes memory.
+ */
+struct gmem_backing {
+	enum lkvm_mem_backend kind;
+	const char *hugetlbfs; /* path of a mount; NULL or "": memfd_create(2) with huge pages */
+	bool prefault;	       /* every page is there when gmem_add() returns; of private memory the
+				  guest_memfd's */
+	bool lock; /* mlock2(2): what is there stays, now (@prefault) or once it was touched */
+	bool no_thp;
+	bool shared;  /* another process is to see it: anonymous memory becomes a memfd */
+	bool private; /* with a guest_memfd beside what the host sees; all private at first */
+	const struct kvm *kvm; /* of guest_memfds: created before the first gmem_add() */
+};
+
 struct gmem_region {
 	u64 gpa;
-	u64 size;   /* bytes */
-	void *host; /* gmem*.c only */
+	u64 size;	/* bytes */
+	void *host;	/* gmem*.c only */
+	int fd;		/* what @host maps, to be handed to another process; -1: nobody can */
+	int private_fd; /* the guest_memfd of a private region; -1: none */
 };
 
 struct gmem_hidden {
@@ -46,12 +69,15 @@ struct gmem {
 	unsigned int n_regions;
 	struct gmem_hidden hidden[GMEM_MAX_HIDDEN]; /* disjoint, and from the regions too */
 	unsigned int n_hidden;
-	const struct kvm *kvm; /* NULL: not registered */
+	const struct kvm *kvm;	     /* NULL: not registered */
+	struct gmem_backing backing; /* set before the first region is added */
 };
 
 /*
  * Add zeroed RAM at @gpa, both page aligned, above all earlier regions. Memory is
- * taken from the host as the guest touches it. -ENOMEM with a message.
+ * taken from the host as the guest touches it, unless gm->backing says otherwise. -errno with a
+ * message: LKVM_ERR_INPUT for a size or a path that is no good, LKVM_ERR_UNSUPPORTED for what
+ * the host has not or too little of.
  */
 int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err);
 
@@ -60,6 +86,25 @@ int gmem_add(struct gmem *gm, u64 gpa, u64 size, struct lkvm_error *err);
  * outlives @gm.
  */
 int gmem_register(struct gmem *gm, const struct kvm *kvm, struct lkvm_error *err);
+
+/*
+ * Of private memory (backing.private): [gpa, gpa + len), whole pages of one registered region,
+ * becomes the guest's own, or shared with the host (@private false). Its content is lost; the other
+ * side's pages go back to the host. Takes time in proportion to @len. Any thread; vCPUs may run. A
+ * guest that turns the same pages both ways at the same time loses what is in them, and nothing
+ * else.
+ *
+ * Without a message: -EFAULT when it is no private memory, -EINVAL when it is not whole pages.
+ * After other errors nobody knows what the guest sees there.
+ */
+int gmem_convert(const struct gmem *gm, u64 gpa, u64 len, bool private, struct lkvm_error *err);
+
+/*
+ * Make KVM forget the page of RAM at @gpa, a multiple of its size: the guest's next access to it is
+ * one that KVM resolves anew. Its content stays. Only a test wants that; where @gpa is no RAM, or
+ * the host does not do it, nothing happens. Any thread; vCPUs may run.
+ */
+void gmem_remap(const struct gmem *gm, u64 gpa);
 
 /* Give all memory back. Accepts a zeroed or half-built struct. The KVM VM must be closed before. */
 void gmem_fini(struct gmem *gm);
@@ -88,7 +133,8 @@ int gmem_read_file(const struct gmem *gm, u64 gpa, int fd, u64 off, u64 len);
 /*
  * Zeroed memory at @gpa, both page aligned, that belongs to a device or to KVM itself: no function
  * above or below this section finds it, so no driver's address leads a device there. With
- * @readonly the guest's writes go to the bus. It overlaps nothing that was added before.
+ * @readonly the guest's writes go to the bus. It is anonymous memory, shared with the host,
+ * whatever RAM is, and overlaps nothing that was added before.
  *
  * gmem_register() shows it to the guest; what is added after that its owner shows. -ENOMEM,
  * -EINVAL with a message.

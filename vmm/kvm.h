@@ -9,6 +9,8 @@
 #ifndef LKVM_VMM_KVM_H
 #define LKVM_VMM_KVM_H
 
+#include <sys/types.h>
+
 #include "vmm/base.h"
 #include "vmm/err.h"
 
@@ -24,10 +26,13 @@ struct kvm_backend {
 	void *(*mmap)(void *ctx, int fd, size_t len,
 		      int *err_out); /* shared, read and write, offset 0 */
 	void (*munmap)(void *ctx, void *addr, size_t len);
+	ssize_t (*pread)(void *ctx, int fd, void *buf, size_t len,
+			 u64 off); /* of a statistics descriptor */
 	void (*close)(void *ctx, int fd);
 	void *ctx;
 	const char *path;  /* the device node, for messages */
 	const char *sysfs; /* where the host describes its hardware: "/sys" */
+	const char *sev;   /* the device node of AMD's secure processor: "/dev/sev" */
 };
 
 /* The kernel's, on /dev/kvm. */

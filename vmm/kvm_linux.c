@@ -41,6 +41,14 @@ static void linux_munmap(void *ctx, void *addr, size_t len)
 	munmap(addr, len);
 }
 
+static ssize_t linux_pread(void *ctx, int fd, void *buf, size_t len, u64 off)
+{
+	ssize_t ret = pread(fd, buf, len, (off_t)off);
+
+	(void)ctx;
+	return ret < 0 ? -errno : ret;
+}
+
 static void linux_close(void *ctx, int fd)
 {
 	(void)ctx;
@@ -52,9 +60,11 @@ const struct kvm_backend kvm_linux = {
 	.ioctl = linux_ioctl,
 	.mmap = linux_mmap,
 	.munmap = linux_munmap,
+	.pread = linux_pread,
 	.close = linux_close,
 	.path = "/dev/kvm",
 	.sysfs = "/sys",
+	.sev = "/dev/sev",
 };
 
 const struct kvm_backend *kvm_default_backend(void)

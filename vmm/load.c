@@ -200,10 +200,10 @@ static const char *find_use(const struct lkvm_config *cfg, const struct stat *st
 	const struct {
 		const char *option, *path;
 	} files[] = {
-		{ "--kernel", cfg->kernel },
-		{ "--initrd", cfg->initrd },
-		{ "--firmware", cfg->firmware },
-		{ "--flash", cfg->flash },
+		{ "--kernel", cfg->kernel },	    { "--initrd", cfg->initrd },
+		{ "--firmware", cfg->firmware },    { "--flash", cfg->flash },
+		{ "--snp", cfg->x86.snp.id_block }, { "--snp", cfg->x86.snp.id_auth },
+		{ "--snp", cfg->x86.snp.certs },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

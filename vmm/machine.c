@@ -156,8 +156,15 @@ unsigned int machine_n_virtio_mmio(const struct lkvm_config *cfg)
 	return cfg->virtio_transport == LKVM_VIRTIO_MMIO ? peripherals_count(cfg) : 0;
 }
 
+/* Those of the board come first: virtio devices fill the slots from below. */
 int machine_check_pci(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
+	if (cfg->x86.testdev && cfg->virtio_transport == LKVM_VIRTIO_PCI &&
+	    peripherals_count(cfg) >= MACHINE_TESTDEV_SLOT)
+		return err_input(err,
+				 "--testdev: takes the place of virtio devices; at most %d of them "
+				 "are allowed with it",
+				 MACHINE_TESTDEV_SLOT - 1);
 	if (cfg->pvpanic_pci && cfg->virtio_transport == LKVM_VIRTIO_PCI &&
 	    peripherals_count(cfg) >= LKVM_MAX_VIRTIO)
 		return err_input(err,
@@ -251,6 +258,15 @@ int machine_create(struct machine **out, const struct machine_env *env, struct l
 	m->log = env->log;
 	m->kvm = (struct kvm)KVM_INIT;
 	cpu_mask_parse(m->cfg->vcpu_affinity, &m->cpus);
+	m->gmem.backing = (struct gmem_backing){
+		.kind = m->cfg->mem_backend,
+		.hugetlbfs = m->cfg->hugetlbfs,
+		.prefault = m->cfg->mem_prefault,
+		.lock = m->cfg->mem_lock,
+		.no_thp = m->cfg->no_thp,
+		.private = m->cfg->x86.snp.on,
+		.kvm = &m->kvm,
+	};
 	bus_init(&m->ports, "port", m->log);
 	bus_init(&m->mmio, "mmio", m->log);
 	m->mmio.doorbell = mmio_doorbell;

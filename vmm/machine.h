@@ -74,6 +74,7 @@ struct machine {
 
 	struct vcpu *vcpus;   /* cfg->n_vcpus */
 	struct cpu_mask cpus; /* the host's CPUs they run on: the config's, or fewer */
+	bool cpu_each;	      /* vCPU n has the n-th of them to itself: there are enough */
 	unsigned int n_vcpus; /* created so far */
 	_Atomic bool first_run_seen;
 	_Atomic bool ended; /* machine_end() was called */
@@ -117,6 +118,7 @@ unsigned int machine_n_virtio_mmio(const struct lkvm_config *cfg);
 
 /* Where every board has pvpanic if it is a PCI function: the last virtio device's place. */
 #define MACHINE_PVPANIC_SLOT LKVM_MAX_VIRTIO
+#define MACHINE_TESTDEV_SLOT (MACHINE_PVPANIC_SLOT - 1)
 
 /* For arch_validate(): there is a place for each PCI function. */
 int machine_check_pci(const struct lkvm_config *cfg, struct lkvm_error *err);

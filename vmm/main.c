@@ -17,6 +17,7 @@ static const struct command {
 } commands[] = {
 	{ "run", cmd_run, "boot a guest and say how it ended" },
 	{ "caps", cmd_caps, "say what this host's KVM has for guests" },
+	{ "snp-report", cmd_snp_report, "decode and verify an SEV-SNP attestation report" },
 	{ "version", cmd_version, "print the version" },
 	{ "help", cmd_help, "this text" },
 	/* kvmtool's, so that a script gets an answer that names them */

@@ -16,6 +16,7 @@
 struct msi_router {
 	const struct kvm *kvm;
 	bool devids;   /* KVM wants to know who sends (arm64: ITS) */
+	bool ext_dest; /* x86: bits 11:5 of an address are bits 14:8 of its destination */
 	u32 first_gsi; /* message n has GSI first_gsi + n */
 	/*
 	 * NULL: the interrupt controller takes messages. Else a frame turns them into its inputs
@@ -28,8 +29,9 @@ struct msi_router {
 };
 
 /*
- * @pins: what KVM routes to its own interrupt controllers; they stay as they are. There may be
- * none. KVM is told of nothing before the first message is bound. -ENOMEM, or LKVM_ERR_UNSUPPORTED.
+ * @pins: what KVM routes to its own interrupt controllers, or messages of one that is not KVM's;
+ * they stay as they are, but for msi_router_set_pin(). There may be none. KVM is told of nothing
+ * before the first message is bound. -ENOMEM, or LKVM_ERR_UNSUPPORTED.
  */
 int msi_router_init(struct msi_router *r, const struct kvm *kvm,
 		    const struct kvm_irq_routing_entry *pins, unsigned int n_pins, u32 first_gsi,
@@ -38,5 +40,14 @@ void msi_router_fini(struct msi_router *r); /* accepts a zeroed struct */
 
 /* irq_chip.bind. */
 int msi_router_bind(struct msi_router *r, const struct irq_msi *msi);
+
+/*
+ * What @pins[@at], a message, sends from now on. Costs nothing when it is that already. Under the
+ * lock that msi_router_bind() is called with. 0 or -errno: then it is what it was.
+ */
+int msi_router_set_pin(struct msi_router *r, u32 at, u64 addr, u32 data);
+
+/* Send a message at once: > 0 when a CPU took it, 0 when they do not listen, or -errno. */
+int msi_router_send(const struct msi_router *r, u64 addr, u32 data);
 
 #endif

@@ -31,7 +31,7 @@ int topology_init(struct topology *topo, const struct lkvm_config *cfg, struct l
 	*topo = (struct topology){ cfg->sockets, cfg->cores, cfg->threads };
 	if (n < 1 || n > LKVM_MAX_VCPUS)
 		return err_input(err, "--cpus %u: must be 1 to %d", n, LKVM_MAX_VCPUS);
-	/* each at most 255 from here on: no product below can wrap */
+	/* each at most LKVM_MAX_VCPUS from here on: no product below can wrap */
 	ret = check_count("sockets", topo->sockets, n, err);
 	if (!ret)
 		ret = check_count("cores", topo->cores, n, err);

@@ -170,8 +170,11 @@ static enum vcpu_action handle_internal_error(struct vcpu *vcpu, const struct kv
 static enum vcpu_action handle_system_event(struct vcpu *vcpu, const struct kvm_run *run)
 {
 	struct machine *m = vcpu->machine;
+	enum vcpu_action action = VCPU_STOP;
 	u32 type = run->system_event.type;
 
+	if (arch_handle_exit(vcpu, &action) != -ENOSYS)
+		return action;
 	vcpu_note_exit(vcpu, KVM_EXIT_SYSTEM_EVENT, 0, false, type, 0);
 	switch (type) {
 	case KVM_SYSTEM_EVENT_SHUTDOWN:
@@ -207,9 +210,12 @@ static enum vcpu_action handle_fail_entry(struct vcpu *vcpu, const struct kvm_ru
 static enum vcpu_action handle_run_error(struct vcpu *vcpu, int code)
 {
 	struct machine *m = vcpu->machine;
+	enum vcpu_action action = VCPU_CONTINUE;
 
 	if (code == EINTR)
 		return VCPU_CONTINUE;
+	if (code == EFAULT && arch_handle_fault(vcpu, &action) != -ENOSYS)
+		return action;
 	vcpu_note_exit(vcpu, KVM_EXIT_UNKNOWN, 0, false, (u64)code, 0);
 	/*
 	 * A CPU that waits to be started was woken, if only by an NMI that it may not take yet:
@@ -361,22 +367,37 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
-int vcpu_start(struct vcpu *vcpu, struct lkvm_error *err)
+static int pin(const struct vcpu *vcpu, struct lkvm_error *err)
 {
-	const struct cpu_mask *cpus = &vcpu->machine->cpus;
+	const struct machine *m = vcpu->machine;
+	struct cpu_mask cpus = m->cpus;
 	int ret;
 
-	atomic_store(&vcpu->pause, true);
-	ret = thread_start(&vcpu->thread, "of a vCPU", vcpu_thread, vcpu, err);
-	vcpu->has_thread = !ret;
-	if (ret || cpu_mask_empty(cpus))
-		return ret;
-	ret = cpu_mask_pin(vcpu->thread, cpus);
+	if (cpu_mask_empty(&cpus))
+		return 0;
+	if (m->cpu_each)
+		cpu_mask_only(&cpus, cpu_mask_nth(&m->cpus, vcpu->index));
+	ret = cpu_mask_pin(vcpu->thread, &cpus);
+	if (ret == -EINVAL && m->cpu_each)
+		return err_unsupported(err, EINVAL,
+				       "vCPU %u cannot be pinned: this process may not use CPU %d "
+				       "of the host",
+				       vcpu->index, cpu_mask_nth(&cpus, 0));
 	if (ret == -EINVAL)
 		return err_unsupported(
 			err, EINVAL,
 			"--vcpu-affinity %s: vCPUs cannot be pinned, this process may use "
 			"none of these CPUs",
-			vcpu->machine->cfg->vcpu_affinity);
+			m->cfg->vcpu_affinity);
 	return ret ? err_host(err, -ret, "pinning vCPU %u", vcpu->index) : 0;
+}
+
+int vcpu_start(struct vcpu *vcpu, struct lkvm_error *err)
+{
+	int ret;
+
+	atomic_store(&vcpu->pause, true);
+	ret = thread_start(&vcpu->thread, "of a vCPU", vcpu_thread, vcpu, err);
+	vcpu->has_thread = !ret;
+	return ret ? ret : pin(vcpu, err);
 }

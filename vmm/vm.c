@@ -32,6 +32,7 @@
 #include "vmm/result.h"
 #include "vmm/thread.h"
 #include "vmm/vm.h"
+#include "vmm/vm_stats.h"
 
 /* After a panic was reported: end once the console is this quiet, or after this long. */
 #define PANIC_QUIET_NS (500 * NSEC_PER_MSEC)
@@ -77,6 +78,7 @@ struct lkvm_vm {
 	/* Of machines that are gone, under @control; the running one's are added on asking. */
 	u64 exits[LKVM_N_EXIT_REASONS];
 	u64 unclaimed;
+	struct vm_stats stats;
 
 	struct lkvm_vcpu_state *post_mortem; /* n_vcpus, or NULL */
 
@@ -185,7 +187,9 @@ static void add_counts(const struct machine *m, u64 exits[LKVM_N_EXIT_REASONS], 
 
 static void drop_machine(struct lkvm_vm *vm)
 {
+	machine_halt(vm->machine);
 	add_counts(vm->machine, vm->exits, &vm->unclaimed);
+	vm_stats_keep(&vm->stats, vm->machine);
 	machine_destroy(vm->machine);
 	vm->machine = NULL;
 }
@@ -463,7 +467,7 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 	if (ret)
 		return ret;
 	if (vm->cfg.flash[0])
-		ret = disk_open_flash(&vm->flash, vm->cfg.flash, CFI_FLASH_BLOCK, err);
+		ret = disk_open_flash(&vm->flash, vm->cfg.flash, arch_flash_block, err);
 	if (ret)
 		return ret;
 	vm->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -519,7 +523,7 @@ int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cf
 	vm->cfg = *cfg;
 	config_default_name(&vm->cfg);
 	vm->log = (struct log){ cfg->log, cfg->log_ctx, cfg->log_level };
-	if (cfg->arm64.e2h0 && !cfg->arm64.nested)
+	if (cfg->arm64.e2h0 && !cfg->nested)
 		log_warn(&vm->log, "--e2h0 means something together with --nested only: ignored");
 	if (cfg->arm64.pmu_partition_abi && !cfg->arm64.pmu_partition)
 		log_warn(&vm->log, "--pmu-partition-abi is for --pmu-partition: ignored");
@@ -704,6 +708,29 @@ int lkvm_vm_vcpu_state(struct lkvm_vm *vm, unsigned int index, struct lkvm_vcpu_
 	return 0;
 }
 
+int lkvm_vm_stats(struct lkvm_vm *vm, int vcpu, struct lkvm_stat *stats, unsigned int max)
+{
+	struct lkvm_error err = { 0 };
+	bool pause;
+	int ret;
+
+	if (vcpu >= (int)vm->cfg.n_vcpus)
+		return -ENOENT;
+	vcpu = vcpu < 0 ? -1 : vcpu;
+	pthread_mutex_lock(&vm->control);
+	pause = vm->machine && lkvm_vm_state(vm) == LKVM_STATE_RUNNING &&
+		vm_stats_want_pause(&vm->stats, vm->machine, vcpu);
+	if (pause)
+		machine_pause(vm->machine);
+	ret = vm_stats_read(&vm->stats, vm->machine, vcpu, stats, max, &err);
+	if (pause)
+		machine_resume(vm->machine);
+	pthread_mutex_unlock(&vm->control);
+	if (ret < 0 && err.msg[0])
+		log_warn(&vm->log, "%s", err.msg);
+	return ret;
+}
+
 long lkvm_vm_console_write(struct lkvm_vm *vm, const void *data, size_t len)
 {
 	return (long)console_push_input(vm->console, data, len);
@@ -722,6 +749,7 @@ void lkvm_vm_destroy(struct lkvm_vm *vm)
 		lkvm_vm_stop(vm);
 		pthread_join(vm->thread, NULL);
 	}
+	vm_stats_fini(&vm->stats);
 	machine_destroy(vm->machine);
 	peripherals_close(&vm->peripherals);
 	console_destroy(vm->console);

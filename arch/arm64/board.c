@@ -7,6 +7,9 @@
 
 #define NO_SPI (-1)
 
+const u32 arch_flash_block = CFI_FLASH_BLOCK;
+const bool arch_firmware_kernels = false;
+
 /* A line of the board as it is plugged in, with what its cfg points at. */
 struct fitting {
 	struct dev_slot slot;

@@ -50,3 +50,10 @@ int arch_handle_exit(struct vcpu *vcpu, enum vcpu_action *action)
 	*action = VCPU_STOP;
 	return 0;
 }
+
+int arch_handle_fault(struct vcpu *vcpu, enum vcpu_action *action)
+{
+	(void)vcpu;
+	(void)action;
+	return -ENOSYS;
+}

@@ -19,7 +19,7 @@ static int want_nested(struct machine *m, struct kvm_vcpu_init *init, struct lkv
 {
 	const struct lkvm_arm64 *a = &m->cfg->arm64;
 
-	if (!a->nested)
+	if (!m->cfg->nested)
 		return 0;
 	if (!have(m, KVM_CAP_ARM_EL2))
 		return err_unsupported(

@@ -34,7 +34,7 @@ static int choose_kind(struct machine *m, struct lkvm_error *err)
 	if (kind == LKVM_IRQCHIP_AUTO)
 		return err_unsupported(err, ENODEV,
 				       "this host's KVM has no interrupt controller for guests");
-	if (m->cfg->arm64.nested && gic_is_v2(kind))
+	if (m->cfg->nested && gic_is_v2(kind))
 		return err_unsupported(err, ENODEV,
 				       "--nested: this host's KVM has no GICv3 for guests");
 	/* --irqchip gicv2 with as many was refused with the config: here it was not named. */
@@ -130,7 +130,7 @@ int gic_create(struct machine *m, struct lkvm_error *err)
 	n_irqs = ARM64_SPI_INTID + g->n_spis;
 	ret = kvm_set_attr(&m->kvm, g->fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &n_irqs,
 			   "number of interrupts", err);
-	return ret || !m->cfg->arm64.nested ? ret : set_maintenance_irq(m, err);
+	return ret || !m->cfg->nested ? ret : set_maintenance_irq(m, err);
 }
 
 /* What a message to the GICv2m frame raises: the guest chose the SPI, by its INTID. */

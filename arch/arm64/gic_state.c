@@ -42,7 +42,7 @@
 #define MAX_CPU_REGS   96
 #define MAX_SPI_REGS   4
 #define MAX_OTHER_REGS 64
-_Static_assert(LKVM_MAX_VCPUS *MAX_CPU_REGS + 1024 * MAX_SPI_REGS + MAX_OTHER_REGS <=
+_Static_assert(ARM64_MAX_VCPUS *MAX_CPU_REGS + 1024 * MAX_SPI_REGS + MAX_OTHER_REGS <=
 		       GIC_STATE_MAX_REGS,
 	       "the bound holds for every machine");
 

@@ -53,6 +53,7 @@
 #define ARM64_GICV2M_BASE     0x3ffc0000ull
 #define ARM64_GICV2M_LEN      0x00001000ull
 #define ARM64_GICV2_MAX_VCPUS 8
+#define ARM64_MAX_VCPUS	      255 /* what tables and saved states are sized for */
 
 #define ARM64_GICV3_RDIST_BASE(n_vcpus) (ARM64_GIC_DIST_BASE - ARM64_GICV3_RDIST_LEN * (n_vcpus))
 #define ARM64_ITS_BASE(n_vcpus)		(ARM64_GICV3_RDIST_BASE(n_vcpus) - ARM64_ITS_LEN)

@@ -54,7 +54,7 @@ static int load_fdt(struct machine *m, const struct boot_entry *entry, struct lk
 		.initrd_size = entry->initrd_size,
 		.mpidr = m->arch->mpidr,
 		.n_vcpus = m->n_vcpus,
-		.nested = cfg->arm64.nested,
+		.nested = cfg->nested,
 		.pmu = cfg->arm64.pmu || cfg->arm64.pmu_partition,
 		.irqchip = m->arch->gic.kind,
 		.n_virtio_mmio = machine_n_virtio_mmio(cfg),

@@ -5,6 +5,7 @@
 
 #include "arch/arm64/fdt.h"
 #include "arch/arm64/gic.h"
+#include "arch/arm64/layout.h"
 #include "devices/pci.h"
 #include "linux-uapi/arm64.h"
 #include "vmm/machine.h"
@@ -13,7 +14,7 @@ struct arch_machine {
 	struct gic gic;
 	struct kvm_vcpu_init vcpu_init; /* of vCPU 0; the others also wait for PSCI CPU_ON */
 	bool pvtime;
-	u64 mpidr[LKVM_MAX_VCPUS]; /* as KVM numbers the CPUs */
+	u64 mpidr[ARM64_MAX_VCPUS]; /* as KVM numbers the CPUs */
 
 	struct pci_bus pci;
 	u64 flash_size; /* bytes; 0: no flash */

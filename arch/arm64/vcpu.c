@@ -21,7 +21,7 @@
 
 #define PVTIME_STRIDE 64 /* Arm DEN0057, 3.2.2: the record's size and alignment */
 
-_Static_assert(LKVM_MAX_VCPUS *PVTIME_STRIDE <= ARM64_PVTIME_LEN, "a record for each vCPU");
+_Static_assert(ARM64_MAX_VCPUS *PVTIME_STRIDE <= ARM64_PVTIME_LEN, "a record for each vCPU");
 
 u32 arch_vcpu_id(const struct machine *m, unsigned int index)
 {

@@ -21,7 +21,7 @@ static int check_irqchip(const struct lkvm_config *cfg, struct lkvm_error *err)
 
 	if (cfg->arm64.irqchip > LKVM_IRQCHIP_GICV3_ITS)
 		return err_input(err, "--irqchip %d is unknown", (int)cfg->arm64.irqchip);
-	if (v2 && cfg->arm64.nested)
+	if (v2 && cfg->nested)
 		return err_input(
 			err, "--irqchip %s: nested guests need a GICv3: gicv3 or gicv3-its", name);
 	if (v2 && cfg->n_vcpus > ARM64_GICV2_MAX_VCPUS)
@@ -36,6 +36,9 @@ int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 	struct topology topo;
 	int ret = check_irqchip(cfg, err);
 
+	if (!ret && cfg->n_vcpus > ARM64_MAX_VCPUS)
+		ret = err_input(err, "--cpus %u: arm64 guests have 1 to %d", cfg->n_vcpus,
+				ARM64_MAX_VCPUS);
 	if (!ret)
 		ret = topology_init(&topo, cfg, err);
 	if (!ret)

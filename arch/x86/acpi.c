@@ -14,8 +14,16 @@ static const u8 dsdt_aml[] = {
 #include "arch/x86/dsdt.inc"
 };
 
+/* The same, of a machine with firmware. */
+static const u8 dsdt_fw_aml[] = {
+#include "arch/x86/dsdt_fw.inc"
+};
+
 _Static_assert(X86_PCI_WINDOW_BASE + X86_PCI_WINDOW_LEN - 1 == X86_PCI_WINDOW_LAST,
 	       "the window as dsdt.asl has it");
+_Static_assert(X86_FW_WINDOW_BASE + X86_FW_LOW_WINDOW_LEN - 1 == X86_FW_LOW_WINDOW_LAST &&
+		       X86_FW_HOLE_START == X86_FW_WINDOW_BASE,
+	       "and the other one");
 
 /* 5.2.5.3 */
 struct rsdp {
@@ -183,7 +191,7 @@ _Static_assert(sizeof(struct madt_lapic) == 8, "MADT local APIC");
 
 #define MADT_LAPIC	   0
 #define MADT_LAPIC_ENABLED BIT(0)
-#define MADT_LAPIC_MAX_ID  254 /* 255 is the broadcast id */
+#define MADT_LAPIC_MAX_ID  254 /* 255 is the broadcast id; also of a UID, 255 is all of them */
 
 /* 5.2.12.3 */
 struct madt_ioapic {
@@ -222,6 +230,31 @@ _Static_assert(sizeof(struct madt_lapic_nmi) == 6, "MADT local APIC NMI");
 
 #define MADT_LAPIC_NMI	    4
 #define MADT_ALL_PROCESSORS 0xff
+
+/* 5.2.12.12: for ids that do not fit the other, and for none that do */
+struct madt_x2apic {
+	u8 type, length;
+	u8 reserved[2];
+	u32 x2apic_id;
+	u32 flags;
+	u32 processor_uid;
+} __attribute__((packed));
+_Static_assert(sizeof(struct madt_x2apic) == 16, "MADT local x2APIC");
+
+#define MADT_X2APIC 9
+
+/* 5.2.12.13 */
+struct madt_x2apic_nmi {
+	u8 type, length;
+	u16 flags;
+	u32 processor_uid;
+	u8 lint;
+	u8 reserved[3];
+} __attribute__((packed));
+_Static_assert(sizeof(struct madt_x2apic_nmi) == 12, "MADT local x2APIC NMI");
+
+#define MADT_X2APIC_NMI		   10
+#define MADT_X2APIC_ALL_PROCESSORS 0xffffffff
 
 /* PCI Firmware Specification 3.3, table 4-3, what follows the header; one entry. */
 struct mcfg {
@@ -333,6 +366,7 @@ static struct gas io_register(u16 port, u8 width, u8 access_size)
  * from fixed registers (of AML only \_S5). SMI_CMD 0 says that the machine is always
  * in ACPI mode (4.8.2.5); SCI_EN reads 1. There is no i8042 to find (its ports only reset the
  * machine), which spares a kernel the probe. MSI and the CMOS RTC are there: their bits deny them.
+ * Serial port and RTC are legacy devices, with 8259s or without, for which there is no bit.
  */
 static void put_fadt(struct writer *w)
 {
@@ -370,13 +404,41 @@ static void put_fadt(struct writer *w)
 	put(w, &fadt, sizeof(fadt));
 }
 
+static bool is_wide(const struct acpi_desc *desc, unsigned int index)
+{
+	return desc->apic_ids[index] > MADT_LAPIC_MAX_ID || index > MADT_LAPIC_MAX_ID;
+}
+
+static void put_processor(struct writer *w, unsigned int index)
+{
+	const struct madt_lapic lapic = {
+		.type = MADT_LAPIC,
+		.length = sizeof(lapic),
+		.processor_uid = index,
+		.apic_id = w->desc->apic_ids[index],
+		.flags = MADT_LAPIC_ENABLED,
+	};
+	const struct madt_x2apic x2apic = {
+		.type = MADT_X2APIC,
+		.length = sizeof(x2apic),
+		.x2apic_id = w->desc->apic_ids[index],
+		.flags = MADT_LAPIC_ENABLED,
+		.processor_uid = index,
+	};
+
+	if (is_wide(w->desc, index))
+		put(w, &x2apic, sizeof(x2apic));
+	else
+		put(w, &lapic, sizeof(lapic));
+}
+
 static void put_madt(struct writer *w)
 {
 	const struct madt madt = {
 		.local_apic_address = X86_LAPIC_BASE,
-		.flags = MADT_PCAT_COMPAT,
+		.flags = w->desc->no_pic ? 0 : MADT_PCAT_COMPAT,
 	};
-	/* KVM's I/O APIC has id 0 at reset */
+	/* any I/O APIC has id 0 at reset, KVM's and ours */
 	const struct madt_ioapic ioapic = {
 		.type = MADT_IOAPIC,
 		.length = sizeof(ioapic),
@@ -386,8 +448,8 @@ static void put_madt(struct writer *w)
 	};
 	/*
 	 * ISA lines are edge triggered unless a line is named here; the SCI is level (5.2.9).
-	 * The PIT needs no override: KVM's default routing is GSI n to I/O APIC pin n
-	 * for all n, 0 included, and not 0 to 2 as on a PC's board.
+	 * The PIT, where there is one, needs no override: KVM's default routing is GSI n to I/O
+	 * APIC pin n for all n, 0 included, and not 0 to 2 as on a PC's board.
 	 */
 	const struct madt_irq_override sci = {
 		.type = MADT_IRQ_OVERRIDE,
@@ -403,22 +465,25 @@ static void put_madt(struct writer *w)
 		.lint = 1,
 	};
 
+	const struct madt_x2apic_nmi x2apic_nmi = {
+		.type = MADT_X2APIC_NMI,
+		.length = sizeof(x2apic_nmi),
+		.processor_uid = MADT_X2APIC_ALL_PROCESSORS,
+		.lint = 1,
+	};
+	bool wide = false;
+
 	put(w, &madt, sizeof(madt));
 	/* the boot processor first (5.2.12.1) */
 	for (unsigned int i = 0; i < w->desc->n_vcpus; i++) {
-		const struct madt_lapic lapic = {
-			.type = MADT_LAPIC,
-			.length = sizeof(lapic),
-			.processor_uid = i,
-			.apic_id = w->desc->apic_ids[i],
-			.flags = MADT_LAPIC_ENABLED,
-		};
-
-		put(w, &lapic, sizeof(lapic));
+		put_processor(w, i);
+		wide |= is_wide(w->desc, i);
 	}
 	put(w, &ioapic, sizeof(ioapic));
 	put(w, &sci, sizeof(sci));
 	put(w, &nmi, sizeof(nmi));
+	if (wide)
+		put(w, &x2apic_nmi, sizeof(x2apic_nmi));
 }
 
 static void put_mcfg(struct writer *w)
@@ -486,6 +551,12 @@ static bool has_virtio_mmio(const struct acpi_desc *desc)
 	return desc->n_virtio_mmio;
 }
 
+/* Firmware puts ECAM where it likes, when the tables are made already: kernels take the ports. */
+static bool has_fixed_ecam(const struct acpi_desc *desc)
+{
+	return !desc->firmware;
+}
+
 /* A table the XSDT lists, unless @wanted says no; @put_body appends what follows the header. */
 struct table {
 	char signature[4];
@@ -497,7 +568,7 @@ struct table {
 static const struct table tables[] = {
 	{ "FACP", FADT_REVISION, put_fadt, NULL },
 	{ "APIC", MADT_REVISION, put_madt, NULL },
-	{ "MCFG", MCFG_REVISION, put_mcfg, NULL },
+	{ "MCFG", MCFG_REVISION, put_mcfg, has_fixed_ecam },
 	{ "SSDT", SSDT_REVISION, put_ssdt, has_virtio_mmio },
 };
 
@@ -566,7 +637,10 @@ static u64 put_dsdt(struct writer *w)
 {
 	u64 gpa = put_align(w, 8);
 
-	put(w, dsdt_aml, sizeof(dsdt_aml));
+	if (w->desc->firmware)
+		put(w, dsdt_fw_aml, sizeof(dsdt_fw_aml));
+	else
+		put(w, dsdt_aml, sizeof(dsdt_aml));
 	return gpa;
 }
 
@@ -585,19 +659,6 @@ static struct rsdp make_rsdp(u64 xsdt)
 	return rsdp;
 }
 
-/* A local APIC structure has 8 bits for each of these, and the top value taken. */
-static int check_vcpus(const struct acpi_desc *desc, struct lkvm_error *err)
-{
-	if (desc->n_vcpus > LKVM_MAX_VCPUS)
-		return err_input(err, "%u vCPUs: the ACPI tables can list at most %u",
-				 desc->n_vcpus, LKVM_MAX_VCPUS);
-	for (unsigned int i = 0; i < desc->n_vcpus; i++)
-		if (desc->apic_ids[i] > MADT_LAPIC_MAX_ID)
-			return err_input(err, "vCPU %u: APIC id %u is above %u", i,
-					 desc->apic_ids[i], MADT_LAPIC_MAX_ID);
-	return 0;
-}
-
 int acpi_build(const struct acpi_desc *desc, u8 *buf, size_t size, size_t *used,
 	       struct lkvm_error *err)
 {
@@ -605,11 +666,6 @@ int acpi_build(const struct acpi_desc *desc, u8 *buf, size_t size, size_t *used,
 	u64 entries[ARRAY_SIZE(tables)];
 	size_t n_entries = 0;
 	struct rsdp rsdp;
-	int ret;
-
-	ret = check_vcpus(desc, err);
-	if (ret)
-		return ret;
 
 	w.used = sizeof(rsdp); /* filled in last: it points to what comes after */
 	w.facs = put_facs(&w);

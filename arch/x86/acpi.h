@@ -14,6 +14,8 @@ struct acpi_desc {
 	u64 gpa;	     /* where the tables will lie, 16-byte aligned, below 4 GiB */
 	const u32 *apic_ids; /* one per vCPU, vCPU 0 first */
 	unsigned int n_vcpus;
+	bool firmware; /* places the tables, and has its own idea of where PCI is */
+	bool no_pic; /* there is the I/O APIC, but no pair of 8259s and no PIT */
 	unsigned int
 		n_virtio_mmio; /* devices on the virtio-mmio transport; places as in layout.h */
 };

@@ -2,6 +2,7 @@
 
 #include "arch/x86/boot.h"
 #include "arch/x86/layout.h"
+#include "arch/x86/multiboot.h"
 #include "linux-uapi/x86.h"
 
 /* Intel SDM volume 3A: 2.5 (control registers), 2.2.1 (EFER), 2.3 (RFLAGS). */
@@ -111,10 +112,11 @@ static void regs_long64(struct kvm_regs *regs, struct kvm_sregs *sregs, u64 zero
 	sregs->efer = EFER_LMA | EFER_LME;
 }
 
-/* The kernel brings its own descriptor table, so there is none to point at. */
-static void regs_pvh(struct kvm_regs *regs, struct kvm_sregs *sregs, u64 start_info)
+/* PVH and Multiboot (3.2). The kernel brings its own descriptor table: there is none to point at.
+ */
+static void regs_protected(struct kvm_regs *regs, struct kvm_sregs *sregs, u64 info)
 {
-	regs->rbx = start_info;
+	regs->rbx = info;
 	sregs->cs = seg_code32();
 	sregs->gdt.base = 0;
 	sregs->gdt.limit = 0;
@@ -140,5 +142,7 @@ void boot_regs(const struct boot_entry *entry, struct kvm_regs *regs, struct kvm
 	if (entry->mode == BOOT_ENTRY_LONG64)
 		regs_long64(regs, sregs, entry->param);
 	else
-		regs_pvh(regs, sregs, entry->param);
+		regs_protected(regs, sregs, entry->param);
+	if (entry->mode == BOOT_ENTRY_MULTIBOOT)
+		regs->rax = MULTIBOOT_EAX;
 }

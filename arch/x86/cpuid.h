@@ -8,12 +8,16 @@
 #ifndef LKVM_ARCH_X86_CPUID_H
 #define LKVM_ARCH_X86_CPUID_H
 
+#include "arch/x86/cpu_model.h"
 #include "vmm/base.h"
 #include "vmm/err.h"
 
 struct kvm_cpuid2;
 
 #define CPUID_MAX_ENTRIES 256
+
+/* Bits of 0x80000001: EDX that repeat those of 1: EDX on AMD (APM 3, E.4.2). */
+#define CPUID_AMD_MIRROR 0x0183f3ffu
 
 enum cpuid_vendor { CPUID_VENDOR_INTEL, CPUID_VENDOR_AMD, CPUID_VENDOR_HYGON, CPUID_VENDOR_OTHER };
 
@@ -27,10 +31,13 @@ struct cpu_topology {
 	unsigned int socket_shift;	      /* id >> this numbers sockets */
 };
 
+/* What the 8 bits of an xAPIC's id can be: 255 addresses every CPU (SDM 3A, 11.6.2.1). */
+#define XAPIC_MAX_ID 254
+
 /*
  * From the config: counts of 0 are derived (all CPUs are cores of one socket
  * unless sockets, cores or threads are given). LKVM_ERR_INPUT when they do not multiply to n_vcpus
- * or the largest id does not fit the 8 bits of an xAPIC (254; 255 is broadcast).
+ * or the largest id is above XAPIC_MAX_ID and more bits are ruled out by the config.
  */
 int cpu_topology_init(struct cpu_topology *topo, const struct lkvm_config *cfg,
 		      struct lkvm_error *err);
@@ -39,7 +46,13 @@ u32 cpu_topology_apic_id(const struct cpu_topology *topo, unsigned int index);
 /* What a table depends on besides what KVM offers. */
 struct cpuid_params {
 	struct cpu_topology topo;
+	struct cpu_model model;
 	bool tsc_deadline; /* KVM_CAP_TSC_DEADLINE_TIMER: KVM does not list the bit itself */
+	bool nested;	   /* VMX or SVM is shown */
+	bool mwait;	   /* LKVM_X86_NO_EXIT_MWAIT is on */
+	bool aperfmperf;   /* LKVM_X86_NO_EXIT_APERFMPERF is on */
+	bool ext_dest_id;  /* MSIs have 15-bit destinations */
+	bool snp;	   /* memory is encrypted: the leaf on it is shown */
 };
 
 enum cpuid_vendor cpuid_vendor(const struct kvm_cpuid2 *supported);
@@ -49,9 +62,16 @@ unsigned int cpuid_address_bits(const struct kvm_cpuid2 *supported);
 
 /*
  * Build the table of vCPU @index into @out, which has room for CPUID_MAX_ENTRIES.
- * -ENOSPC (LKVM_ERR_HOST) when KVM offers more than fits.
+ * -ENOSPC (LKVM_ERR_HOST) when KVM offers more than fits; LKVM_ERR_UNSUPPORTED for nested
+ * virtualization or a feature that was asked for and KVM does not offer; LKVM_ERR_INPUT for one
+ * that no guest gets, or only with another option.
  */
 int cpuid_build(const struct kvm_cpuid2 *supported, const struct cpuid_params *params,
 		unsigned int index, struct kvm_cpuid2 *out, struct lkvm_error *err);
+
+/* The same; @observer is told of each step, starting with what KVM offers ("KVM offers it"). */
+int cpuid_explain(const struct kvm_cpuid2 *supported, const struct cpuid_params *params,
+		  unsigned int index, struct kvm_cpuid2 *out, const struct cpuid_observer *observer,
+		  struct lkvm_error *err);
 
 #endif

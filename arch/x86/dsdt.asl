@@ -5,9 +5,12 @@
  * compiled by iasl; acpi.c embeds the result. Processors are not declared here:
  * the MADT lists them, and a Device per CPU (8.4) matters only to power states,
  * throttling and hotplug, none of which the machine has.
+ *
+ * Compiled twice: X86_FIRMWARE is for machines with firmware, which moves BARs and ECAM.
  */
 #include "arch/x86/layout.h"
 #include "devices/acpi_pm.h"
+#define FW_CFG_PORTS 12 /* devices/fw_cfg.h */
 
 /* Pin A of each slot; other pins and functions there are none. */
 #define PCI_PIN_A(slot) Package () { (slot << 16) | 0xffff, 0, 0, X86_SHARED_IRQ (slot) }
@@ -29,10 +32,23 @@ DefinitionBlock ("", "DSDT", 2, "LKVM", "LKVM", 1)
 				WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
 					0, 0, 0, 0, 1)
 				IO (Decode16, X86_PORT_PCI_CONFIG, X86_PORT_PCI_CONFIG, 1, 8)
+#ifdef X86_FIRMWARE
+				/* kernels look for the ports of the bridge to the ISA bus here */
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					EntireRange, 0, 0, 0x0CF7, 0, 0x0CF8)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+					EntireRange, 0, 0x0D00, 0xFFFF, 0, 0xF300)
+#endif
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
 					NonCacheable, ReadWrite, 0, X86_PCI_WINDOW_BASE,
 					X86_PCI_WINDOW_LAST, 0,
 					X86_PCI_WINDOW_LEN)
+#ifdef X86_FIRMWARE
+				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
+					NonCacheable, ReadWrite, 0, X86_FW_WINDOW_BASE,
+					X86_FW_LOW_WINDOW_LAST, 0,
+					X86_FW_LOW_WINDOW_LEN)
+#endif
 			})
 			Name (_PRT, Package () {
 				PCI_PIN_A (1), PCI_PIN_A (2), PCI_PIN_A (3), PCI_PIN_A (4),
@@ -46,6 +62,17 @@ DefinitionBlock ("", "DSDT", 2, "LKVM", "LKVM", 1)
 			})
 		}
 
+#ifdef X86_FIRMWARE
+		/* fw_cfg: the ID is that of its specification */
+		Device (FWCF)
+		{
+			Name (_HID, "QEMU0002")
+			Name (_STA, 0x0B)
+			Name (_CRS, ResourceTemplate () {
+				IO (Decode16, X86_PORT_FW_CFG, X86_PORT_FW_CFG, 1, FW_CFG_PORTS)
+			})
+		}
+#else
 		/* A kernel uses ECAM only where the motherboard says that it is taken */
 		Device (MBRD)
 		{
@@ -54,6 +81,7 @@ DefinitionBlock ("", "DSDT", 2, "LKVM", "LKVM", 1)
 				Memory32Fixed (ReadWrite, X86_ECAM_BASE, X86_ECAM_LEN)
 			})
 		}
+#endif
 
 		Device (COM1)
 		{

@@ -1,6 +1,8 @@
 /* exit.c - exits that only x86-64 has. */
 #include <errno.h>
 
+#include "arch/x86/irqchip.h"
+#include "arch/x86/snp.h"
 #include "linux-uapi/kvm.h"
 #include "linux-uapi/x86.h"
 #include "vmm/arch.h"
@@ -52,6 +54,14 @@ int arch_handle_exit(struct vcpu *vcpu, enum vcpu_action *action)
 			    vcpu->index);
 		*action = VCPU_STOP;
 		return 0;
+	case KVM_EXIT_IOAPIC_EOI:
+		x86_irqchip_eoi(vcpu->machine, run->eoi.vector);
+		return 0;
 	}
-	return -ENOSYS;
+	return snp_handle_exit(vcpu, action);
+}
+
+int arch_handle_fault(struct vcpu *vcpu, enum vcpu_action *action)
+{
+	return snp_handle_memory_fault(vcpu, action);
 }

@@ -25,8 +25,24 @@
 #define X86_VIRTIO_MMIO_STEP 0x00001000
 #define X86_IOAPIC_BASE	     0xfec00000ull
 #define X86_LAPIC_BASE	     0xfee00000ull
-#define X86_IDENTITY_MAP_GPA 0xfffbc000ull /* 1 page, KVM on Intel hosts */
-#define X86_TSS_GPA	     0xfffbd000ull /* 3 pages, KVM on Intel hosts */
+#define X86_TESTDEV_GPA	     0xff000000ull /* 64 KiB, with --testdev: where kvm-unit-tests look */
+#define X86_IDENTITY_MAP_GPA 0xfeffc000ull /* 1 page, KVM on Intel hosts */
+#define X86_TSS_GPA	     0xfeffd000ull /* 3 pages, KVM on Intel hosts */
+
+/*
+ * With firmware: its code ends at 4 GiB, and the flash memory with its variables is below. There is
+ * less RAM below 4 GiB, since firmware (edk2's OVMF) has its own opinion of where PCI is: before
+ * 2023 ECAM at 0xb0000000 and BARs from 0xc0000000 on, later BARs from the end of RAM, 0x80000000
+ * at least, and ECAM at 0xe0000000. Either way BARs begin in one of the two windows.
+ */
+#define X86_FW_HOLE_START     0x80000000ull
+#define X86_FW_FLASH_START    0xff000000ull /* code and variables begin here or above */
+#define X86_FW_WINDOW_BASE    0x80000000 /* where BARs are decoded */
+#define X86_FW_WINDOW_LEN     0x7c000000
+#define X86_FW_LOW_WINDOW_LAST 0xafffffff /* the one below the PCI window, as dsdt.asl has it */
+#define X86_FW_LOW_WINDOW_LEN  0x30000000
+#define X86_FLASH_BLOCK	      0x1000
+#define X86_LPC_SLOT	      31 /* on the PCI bus, as in a Q35 machine */
 
 #define X86_VIRTIO_MMIO_GPA(n) (X86_VIRTIO_MMIO_BASE + X86_VIRTIO_MMIO_STEP * (n))
 
@@ -51,7 +67,11 @@
 #define X86_PORT_I8042_CMD  0x64
 #define X86_PORT_COM1	    0x3f8 /* 8 ports */
 #define X86_PORT_DEBUG_EXIT 0xf4  /* where --debug-exit puts it unless told otherwise */
+#define X86_PORT_FW_CFG	    0x510 /* registers: devices/fw_cfg.h */
 #define X86_PORT_PVPANIC    0x505
+#define X86_PORT_TESTDEV    0xe0  /* 16 ports, with --testdev */
+#define X86_PORT_TEST_IRQ   0x2000 /* and one for each interrupt line */
+#define X86_PORT_TEST_PCI   0xc000 /* BAR 1 of its PCI function: 256 ports */
 #define X86_PORT_PCI_CONFIG 0xcf8 /* address and data: 8 ports */
 #define X86_PORT_PM	    0x600 /* registers: devices/acpi_pm.h */
 
@@ -60,7 +80,7 @@
 #define X86_IRQ_COM1 4
 #define X86_IRQ_RTC  8
 #define X86_IRQ_SCI  9
-#define X86_N_GSIS   24
+#define X86_N_GSIS   24 /* with an I/O APIC of our own, which has no PICs beside it, too */
 #define X86_N_PIC    16 /* inputs of the two PICs */
 
 /*

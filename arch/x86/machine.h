@@ -12,10 +12,21 @@ struct arch_machine {
 	struct kvm_cpuid2 *supported; /* KVM_GET_SUPPORTED_CPUID */
 	struct kvm_cpuid2 *table;     /* room for the one of a vCPU */
 	struct pci_bus pci;
+	bool split;	    /* the I/O APIC is devices/ioapic.c */
+	bool ext_dest_id;   /* MSIs name 15 bits of an APIC id (KVM_FEATURE_MSI_EXT_DEST_ID) */
+	struct dev *ioapic; /* it; NULL: none, or not made yet */
+	struct snp *snp;    /* NULL: an ordinary guest */
+	struct dev *fw_cfg; /* NULL: none, or not made yet */
 };
 
 /* vCPU 0 is the bootstrap processor: its registers for @entry. KVM keeps the others waiting. */
 int x86_set_boot_regs(struct machine *m, const struct boot_entry *entry, struct lkvm_error *err);
+
+/*
+ * The ACPI tables as they are at @gpa, into @buf (X86_ACPI_SIZE zeroed bytes), and into the file of
+ * --dump-acpi. With firmware, which places them: as at 0.
+ */
+int x86_build_acpi(struct machine *m, u64 gpa, u8 *buf, size_t *used, struct lkvm_error *err);
 
 /* --debug-exit names a port that is free. */
 int x86_check_board(const struct lkvm_config *cfg, struct lkvm_error *err);

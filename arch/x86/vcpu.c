@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "arch/x86/cpuid_dump.h"
+#include "arch/x86/irqchip.h"
 #include "arch/x86/machine.h"
 #include "linux-uapi/kvm.h"
 #include "linux-uapi/x86.h"
@@ -10,11 +12,18 @@
 #define RESET_RIP 0xfff0 /* SDM 3A, table 10-1 */
 #define RESET_CS  0xf000
 
-#define MSR_IA32_MISC_ENABLE	0x1a0 /* SDM 4, table 2-2 */
-#define MISC_ENABLE_FAST_STRING BIT(0)
-#define MSR_IA32_MTRR_DEF_TYPE	0x2ff /* SDM 3A, 12.11.2.1 */
-#define MTRR_ENABLE		BIT(11)
-#define MTRR_WRITE_BACK		6
+#define MSR_IA32_FEATURE_CONTROL     0x3a /* SDM 4, table 2-2 */
+#define FEATURE_CONTROL_LOCKED	     BIT(0)
+#define FEATURE_CONTROL_VMXON	     BIT(2) /* outside SMX */
+#define MSR_IA32_MISC_ENABLE	     0x1a0
+#define MISC_ENABLE_FAST_STRING	     BIT(0)
+#define MISC_ENABLE_EMON	     BIT(7)
+#define MISC_ENABLE_BTS_UNAVAILABLE  BIT(11)
+#define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
+#define MISC_ENABLE_MWAIT	     BIT(18)
+#define MSR_IA32_MTRR_DEF_TYPE	     0x2ff /* SDM 3A, 12.11.2.1 */
+#define MTRR_ENABLE		     BIT(11)
+#define MTRR_WRITE_BACK		     6
 
 static int set_cpuid(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err)
 {
@@ -26,33 +35,71 @@ static int set_cpuid(struct machine *m, struct vcpu *vcpu, struct lkvm_error *er
 	return kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_CPUID2, a->table, err);
 }
 
+/* What of MISC_ENABLE tells of features, for the CPUID table that was just set. */
+static u64 misc_enable(const struct kvm_cpuid2 *table)
+{
+	u64 value = MISC_ENABLE_FAST_STRING;
+
+	if (cpu_feature_shown(table, CPU_F_arch_perfmon))
+		value |= MISC_ENABLE_EMON;
+	if (cpu_feature_shown(table, CPU_F_arch_perfmon) && !cpu_feature_shown(table, CPU_F_dts))
+		value |= MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
+	if (cpu_feature_shown(table, CPU_F_monitor))
+		value |= MISC_ENABLE_MWAIT;
+	return value;
+}
+
+/* KVM refuses an MSR it does not have by stopping in front of it; none is worth failing for. */
+static int set_msr(struct machine *m, struct vcpu *vcpu, u32 index, u64 value,
+		   struct lkvm_error *err)
+{
+	union {
+		struct kvm_msrs msrs;
+		u8 space[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} arg = { .msrs.nmsrs = 1 };
+	int ret;
+
+	arg.msrs.entries[0] = (struct kvm_msr_entry){ .index = index, .data = value };
+	ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_MSRS, &arg, err);
+	if (ret == 0)
+		log_info(m->log, "vCPU %u: KVM refuses MSR 0x%x", vcpu->index, index);
+	return ret;
+}
+
 /*
  * What a PC's firmware leaves in MSRs and a kernel relies on: memory is write-back unless it
- * says otherwise (a kernel without MTRRs would not use PAT either). KVM refuses an MSR it
- * does not have by stopping in front of it; none of these is worth failing for.
+ * says otherwise (a kernel without MTRRs would not use PAT either), and VMX may be switched on.
+ * ARCH_CAPABILITIES is not among them: KVM has the host's in it, and refuses it where there is
+ * none.
  */
 static int set_msrs(struct machine *m, struct vcpu *vcpu, struct lkvm_error *err)
 {
-	static const struct kvm_msr_entry msrs[] = {
-		{ .index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
-		{ .index = MSR_IA32_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_WRITE_BACK },
-	};
+	const struct kvm_cpuid2 *table = m->arch->table;
+	int ret = set_msr(m, vcpu, MSR_IA32_MISC_ENABLE, misc_enable(table), err);
 
-	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
-		union {
-			struct kvm_msrs msrs;
-			u8 space[sizeof(struct kvm_msrs) + sizeof(msrs[0])];
-		} arg = { .msrs.nmsrs = 1 };
-		int ret;
+	if (ret >= 0)
+		ret = set_msr(m, vcpu, MSR_IA32_MTRR_DEF_TYPE, MTRR_ENABLE | MTRR_WRITE_BACK, err);
+	if (ret >= 0 && cpu_feature_shown(table, CPU_F_vmx))
+		ret = set_msr(m, vcpu, MSR_IA32_FEATURE_CONTROL,
+			      FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMXON, err);
+	return ret;
+}
 
-		arg.msrs.entries[0] = msrs[i];
-		ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_MSRS, &arg, err);
-		if (ret < 0)
-			return ret;
-		if (ret == 0)
-			log_info(m->log, "vCPU %u: KVM refuses MSR 0x%x", vcpu->index,
-				 msrs[i].index);
-	}
+/* APERF and MPERF are the host's, so the TSC must not run at a rate of its own: none is ever set.
+ */
+static int check_tsc(struct machine *m, struct lkvm_error *err)
+{
+	int host = kvm_vm_ioctl(&m->kvm, KVM_GET_TSC_KHZ, 0, NULL);
+	int khz = kvm_fd_ioctl(&m->kvm, m->vcpus[0].fd, KVM_GET_TSC_KHZ, 0, err);
+
+	if (khz < 0)
+		return khz;
+	if (host > 0 && host != khz)
+		return err_unsupported(err, ENOTTY,
+				       "--disable-exits aperfmperf: the TSC of vCPUs runs at %d "
+				       "kHz, and that of the host at %d",
+				       khz, host);
+	log_info(m->log, "the TSC of vCPUs is not scaled: %d kHz, as the host's", khz);
 	return 0;
 }
 
@@ -66,11 +113,18 @@ int arch_init_vcpus(struct machine *m, struct lkvm_error *err)
 {
 	int ret = 0;
 
+	m->arch->cpuid.ext_dest_id = m->arch->ext_dest_id;
 	for (unsigned int i = 0; ret >= 0 && i < m->n_vcpus; i++) {
 		ret = set_cpuid(m, &m->vcpus[i], err);
 		if (ret >= 0)
 			ret = set_msrs(m, &m->vcpus[i], err);
+		if (ret >= 0)
+			ret = x86_irqchip_init_vcpu(m, &m->vcpus[i], err);
 	}
+	if (ret >= 0 && m->arch->cpuid.aperfmperf)
+		ret = check_tsc(m, err);
+	if (ret >= 0 && m->cfg->x86.dump_cpuid[0])
+		ret = cpuid_dump(m, err);
 	return ret < 0 ? ret : 0;
 }
 
@@ -103,8 +157,15 @@ int arch_get_regs(struct vcpu *vcpu, struct lkvm_vcpu_state *state, u64 *pc)
 	const struct kvm *kvm = &vcpu->machine->kvm;
 	struct kvm_regs r;
 	struct kvm_sregs s;
-	int ret = kvm_fd_ioctl(kvm, vcpu->fd, KVM_GET_REGS, &r, NULL);
+	int ret;
 
+	/* KVM has copies from before the launch */
+	if (vcpu->machine->arch->snp) {
+		snprintf(state->symbol_note, sizeof(state->symbol_note),
+			 "the registers of an SNP guest are its own");
+		return 0;
+	}
+	ret = kvm_fd_ioctl(kvm, vcpu->fd, KVM_GET_REGS, &r, NULL);
 	if (ret >= 0)
 		ret = kvm_fd_ioctl(kvm, vcpu->fd, KVM_GET_SREGS, &s, NULL);
 	if (ret < 0)

@@ -2,8 +2,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/x86/cpu_model.h"
+#include "arch/x86/firmware.h"
+#include "arch/x86/irqchip.h"
 #include "arch/x86/layout.h"
 #include "arch/x86/machine.h"
+#include "arch/x86/no_exits.h"
+#include "arch/x86/snp.h"
 #include "linux-uapi/kvm.h"
 #include "linux-uapi/x86.h"
 #include "vmm/arch.h"
@@ -13,26 +18,36 @@ const char arch_name[] = "x86-64";
 int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
 	struct cpu_topology topo;
+	struct cpu_model model;
 	int ret = cpu_topology_init(&topo, cfg, err);
 
-	return ret ? ret : x86_check_board(cfg, err);
+	if (!ret)
+		ret = x86_check_board(cfg, err);
+	if (!ret)
+		ret = x86_firmware_check(cfg, err);
+	if (!ret)
+		ret = cpu_model_parse(cfg->x86.cpu, &model, err);
+	if (!ret)
+		ret = x86_no_exits_check(cfg, err);
+	return ret ? ret : snp_check(cfg, err);
 }
 
 int arch_vm_type(const struct kvm_host *host, const struct lkvm_config *cfg, unsigned long *type,
 		 struct lkvm_error *err)
 {
-	(void)host;
-	(void)cfg;
-	(void)err;
-	*type = 0;
-	return 0;
+	*type = KVM_X86_DEFAULT_VM;
+	return cfg->x86.snp.on ? snp_vm_type(host, type, err) : 0;
 }
 
 int arch_add_memory(struct machine *m, struct lkvm_error *err)
 {
-	u64 low = min_u64(m->cfg->mem_size, X86_HOLE_START);
+	u64 hole = m->cfg->firmware[0] ? X86_FW_HOLE_START : X86_HOLE_START;
+	u64 low = min_u64(m->cfg->mem_size, hole);
 	int ret = gmem_add(&m->gmem, 0, low, err);
 
+	/* which can be RAM, too: regions come in ascending order */
+	if (!ret)
+		ret = x86_firmware_add_memory(m, err);
 	if (!ret && m->cfg->mem_size > low)
 		ret = gmem_add(&m->gmem, X86_HOLE_END, m->cfg->mem_size - low, err);
 	return ret;
@@ -76,6 +91,20 @@ static struct kvm_cpuid2 *alloc_cpuid(void)
 	return calloc(1, sizeof(*cpuid) + CPUID_MAX_ENTRIES * sizeof(cpuid->entries[0]));
 }
 
+static int init_cpuid_params(struct machine *m, struct lkvm_error *err)
+{
+	struct cpuid_params *p = &m->arch->cpuid;
+	const struct lkvm_config *cfg = m->cfg;
+	int ret = cpu_topology_init(&p->topo, cfg, err);
+
+	p->tsc_deadline = kvm_check(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+	p->nested = cfg->nested;
+	p->mwait = cfg->x86.no_exits & LKVM_X86_NO_EXIT_MWAIT;
+	p->aperfmperf = cfg->x86.no_exits & LKVM_X86_NO_EXIT_APERFMPERF;
+	p->snp = cfg->x86.snp.on;
+	return ret ? ret : cpu_model_parse(cfg->x86.cpu, &p->model, err);
+}
+
 static int init_arch_machine(struct machine *m, struct lkvm_error *err)
 {
 	m->arch = calloc(1, sizeof(*m->arch));
@@ -85,8 +114,7 @@ static int init_arch_machine(struct machine *m, struct lkvm_error *err)
 	m->arch->table = alloc_cpuid();
 	if (!m->arch->supported || !m->arch->table)
 		return err_host(err, ENOMEM, "CPUID table");
-	m->arch->cpuid.tsc_deadline = kvm_check(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-	return cpu_topology_init(&m->arch->cpuid.topo, m->cfg, err);
+	return init_cpuid_params(m, err);
 }
 
 /* Pages that KVM on Intel hosts needs for real mode; it accepts and ignores them elsewhere. */
@@ -97,64 +125,42 @@ static int set_kvm_pages(struct machine *m, struct lkvm_error *err)
 
 	if (ret < 0)
 		return ret;
-	return kvm_vm_ioctl(&m->kvm, KVM_SET_TSS_ADDR, X86_TSS_GPA, err);
-}
-
-/* KVM's own table, said again: GSI n is input n of the PICs and of the I/O APIC. */
-static int init_msi(struct machine *m, struct lkvm_error *err)
-{
-	struct kvm_irq_routing_entry pins[X86_N_PIC + X86_N_GSIS] = { 0 };
-
-	for (u32 i = 0; i < X86_N_PIC; i++) {
-		pins[i].gsi = i;
-		pins[i].type = KVM_IRQ_ROUTING_IRQCHIP;
-		pins[i].u.irqchip.irqchip = i < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
-		pins[i].u.irqchip.pin = i % 8;
-	}
-	for (u32 i = 0; i < X86_N_GSIS; i++) {
-		struct kvm_irq_routing_entry *e = &pins[X86_N_PIC + i];
-
-		e->gsi = i;
-		e->type = KVM_IRQ_ROUTING_IRQCHIP;
-		e->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
-		e->u.irqchip.pin = i;
-	}
-	return msi_router_init(&m->msi, &m->kvm, pins, ARRAY_SIZE(pins), X86_N_GSIS, err);
+	ret = kvm_vm_ioctl(&m->kvm, KVM_SET_TSS_ADDR, X86_TSS_GPA, err);
+	return ret < 0 ? ret : 0;
 }
 
 int arch_init_vm(struct machine *m, struct lkvm_error *err)
 {
-	/* With port 0x61, through which a kernel times the TSC by the PIT's channel 2. */
-	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	int ret = init_arch_machine(m, err);
 
-	if (ret)
-		return ret;
-	ret = set_kvm_pages(m, err);
-	if (ret < 0)
-		return ret;
-	ret = kvm_vm_ioctl(&m->kvm, KVM_CREATE_IRQCHIP, 0, err);
-	if (ret < 0)
-		return ret;
-	ret = kvm_vm_ioctl(&m->kvm, KVM_CREATE_PIT2, &pit, err);
-	if (ret < 0)
-		return ret;
-	ret = init_msi(m, err);
-	if (ret)
-		return ret;
-	ret = get_supported_cpuid(m, err);
-	return ret ? ret : check_address_bits(m, err);
+	if (!ret)
+		ret = get_supported_cpuid(m, err);
+	if (!ret)
+		ret = check_address_bits(m, err);
+	if (!ret)
+		ret = set_kvm_pages(m, err);
+	if (!ret && m->cfg->x86.snp.on)
+		ret = snp_init(m, err);
+	if (!ret)
+		ret = x86_irqchip_init(m, err);
+	return ret ? ret : x86_no_exits_init(m, err);
 }
 
 void arch_set_irq(void *machine, u32 gsi, bool level)
 {
-	machine_irq_line(machine, gsi, gsi, level);
+	struct machine *m = machine;
+
+	if (m->arch->split)
+		x86_irqchip_split_set(m, gsi, level);
+	else
+		machine_irq_line(m, gsi, gsi, level);
 }
 
 void arch_fini(struct machine *m)
 {
 	if (!m->arch)
 		return;
+	snp_fini(m->arch->snp);
 	free(m->arch->supported);
 	free(m->arch->table);
 	free(m->arch);

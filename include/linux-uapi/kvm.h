@@ -68,6 +68,28 @@ KVM_ABI_SIZE(kvm_userspace_memory_region2, 160);
 KVM_ABI_AT(kvm_userspace_memory_region2, guest_memfd_offset, 32);
 KVM_ABI_AT(kvm_userspace_memory_region2, guest_memfd, 40);
 
+#define GUEST_MEMFD_FLAG_MMAP	     (1u << 0)
+#define GUEST_MEMFD_FLAG_INIT_SHARED (1u << 1) /* the host may touch what it maps */
+
+struct kvm_create_guest_memfd {
+	u64 size; /* bytes */
+	u64 flags;
+	u64 reserved[6];
+};
+KVM_ABI_SIZE(kvm_create_guest_memfd, 64);
+KVM_ABI_AT(kvm_create_guest_memfd, flags, 8);
+
+#define KVM_MEMORY_ATTRIBUTE_PRIVATE (1u << 3)
+
+struct kvm_memory_attributes {
+	u64 address;
+	u64 size;
+	u64 attributes; /* all that the range has from now on */
+	u64 flags;	/* 0 */
+};
+KVM_ABI_SIZE(kvm_memory_attributes, 32);
+KVM_ABI_AT(kvm_memory_attributes, attributes, 16);
+
 /* ---- Interrupt lines, eventfds, MSIs and their routing ---- */
 
 struct kvm_irq_level {
@@ -496,6 +518,12 @@ struct kvm_run {
 			u64 gpa;
 			u64 size;
 		} memory_fault;
+		/* KVM_EXIT_SNP_REQ_CERTS: ret (an errno) is answered, and npages with ENOSPC */
+		struct {
+			u64 gpa;
+			u64 npages; /* of 4 KiB: the guest's, unchecked */
+			u64 ret;
+		} snp_req_certs;
 		u8 padding[256];
 	};
 
@@ -534,6 +562,8 @@ KVM_ABI_AT(kvm_run, msr.index, 44);
 KVM_ABI_AT(kvm_run, msr.data, 48);
 KVM_ABI_AT(kvm_run, arm_nisv.fault_ipa, 40);
 KVM_ABI_AT(kvm_run, memory_fault.size, 48);
+KVM_ABI_AT(kvm_run, snp_req_certs.npages, 40);
+KVM_ABI_AT(kvm_run, snp_req_certs.ret, 48);
 KVM_ABI_AT(kvm_run, kvm_valid_regs, 288);
 KVM_ABI_AT(kvm_run, s, 304);
 
@@ -606,6 +636,7 @@ KVM_ABI_AT(kvm_run, s, 304);
 #define KVM_CAP_X86_USER_SPACE_MSR	    188
 #define KVM_CAP_X86_MSR_FILTER		    189
 #define KVM_CAP_ENFORCE_PV_FEATURE_CPUID    190
+#define KVM_CAP_DIRTY_LOG_RING		    192
 #define KVM_CAP_X86_BUS_LOCK_EXIT	    193
 #define KVM_CAP_SREGS2			    200
 #define KVM_CAP_EXIT_HYPERCALL		    201
@@ -628,6 +659,7 @@ KVM_ABI_AT(kvm_run, s, 304);
 #define KVM_CAP_PRE_FAULT_MEMORY	    236
 #define KVM_CAP_X86_APIC_BUS_CYCLES_NS	    237
 #define KVM_CAP_X86_GUEST_MODE		    238
+#define KVM_CAP_GUEST_MEMFD_FLAGS	    244 /* which GUEST_MEMFD_FLAG_* */
 
 /* ---- Requests ---- */
 
@@ -650,6 +682,8 @@ KVM_ABI_AT(kvm_run, s, 304);
 #define KVM_IOEVENTFD		    KVM_IOC_W(0x79, struct kvm_ioeventfd)
 #define KVM_SIGNAL_MSI		    KVM_IOC_W(0xa5, struct kvm_msi)
 #define KVM_CREATE_DEVICE	    KVM_IOC_WR(0xe0, struct kvm_create_device)
+#define KVM_SET_MEMORY_ATTRIBUTES   KVM_IOC_W(0xd2, struct kvm_memory_attributes)
+#define KVM_CREATE_GUEST_MEMFD	    KVM_IOC_WR(0xd4, struct kvm_create_guest_memfd)
 
 /* on a vCPU; registers and other state of an architecture are in its own header */
 #define KVM_RUN		    KVM_IOC_NONE(0x80)

@@ -1,5 +1,5 @@
 /*
- * linux-uapi/unmerged.h - what no released kernel has (layer 0).
+ * linux-uapi/unmerged.h - what no released kernel has: arm64 (layer 0).
  *
  * Numbers of posted series. Released kernels use some of them for something else, so none is
  * issued because KVM_CHECK_EXTENSION said something: only where the user chose the interface, or

@@ -360,6 +360,60 @@ struct kvm_xcrs {
 KVM_ABI_SIZE(kvm_xcrs, 392);
 KVM_ABI_AT(kvm_xcrs, xcrs, 8);
 
+/* What a hypervisor in the guest is about: its VMCS or VMCB, and whether its guest runs. */
+#define KVM_STATE_NESTED_FORMAT_VMX 0
+#define KVM_STATE_NESTED_FORMAT_SVM 1
+
+#define KVM_STATE_NESTED_GUEST_MODE  0x0001
+#define KVM_STATE_NESTED_RUN_PENDING 0x0002
+#define KVM_STATE_NESTED_EVMCS	     0x0004
+#define KVM_STATE_NESTED_MTF_PENDING 0x0008
+#define KVM_STATE_NESTED_GIF_SET     0x0100 /* SVM */
+
+#define KVM_STATE_NESTED_VMX_VMCS_SIZE 0x1000 /* two of them, the second one a shadow */
+#define KVM_STATE_NESTED_SVM_VMCB_SIZE 0x1000
+
+struct kvm_vmx_nested_state_hdr {
+	u64 vmxon_pa; /* ~0: VMXON was not executed */
+	u64 vmcs12_pa;
+	struct {
+		u16 flags;
+	} smm;
+	u16 pad;
+	u32 flags;
+	u64 preemption_timer_deadline;
+};
+KVM_ABI_SIZE(kvm_vmx_nested_state_hdr, 32);
+KVM_ABI_AT(kvm_vmx_nested_state_hdr, flags, 20);
+
+/*
+ * size is that of all of it; E2BIG of KVM_GET_NESTED_STATE writes the size needed. SVM's header
+ * begins with the address of the VMCB and grew in 7.3: nothing here looks into it.
+ */
+struct kvm_nested_state {
+	u16 flags;
+	u16 format;
+	u32 size;
+	union {
+		struct kvm_vmx_nested_state_hdr vmx;
+		u8 pad[120];
+	} hdr;
+	u8 data[];
+};
+KVM_ABI_SIZE(kvm_nested_state, 128);
+KVM_ABI_AT(kvm_nested_state, hdr, 8);
+KVM_ABI_AT(kvm_nested_state, data, 128);
+
+/* Registers by KVM_GET_ONE_REG; all are of 64 bits. The kernel's macros, as one number each. */
+#define KVM_REG_X86	     0x2000000000000000ull
+#define KVM_X86_REG_TYPE_MSR 2
+#define KVM_X86_REG_TYPE_KVM 3
+#define KVM_REG_GUEST_SSP    0 /* of KVM_X86_REG_TYPE_KVM */
+#define KVM_X86_REG_MSR(index) \
+	(KVM_REG_X86 | KVM_REG_SIZE_U64 | (u64)KVM_X86_REG_TYPE_MSR << 32 | (u32)(index))
+#define KVM_X86_REG_KVM(reg) \
+	(KVM_REG_X86 | KVM_REG_SIZE_U64 | (u64)KVM_X86_REG_TYPE_KVM << 32 | (u32)(reg))
+
 #define KVM_CLOCK_TSC_STABLE 2
 #define KVM_CLOCK_REALTIME   (1 << 2)
 #define KVM_CLOCK_HOST_TSC   (1 << 3)
@@ -376,6 +430,110 @@ KVM_ABI_SIZE(kvm_clock_data, 48);
 KVM_ABI_AT(kvm_clock_data, flags, 8);
 KVM_ABI_AT(kvm_clock_data, realtime, 16);
 KVM_ABI_AT(kvm_clock_data, host_tsc, 24);
+
+/* ---- SEV-SNP: Documentation/virt/kvm/x86/amd-memory-encryption.rst ---- */
+
+/* KVM_GET_DEVICE_ATTR on the KVM device: a u64 each; the last only says that it is there. */
+#define KVM_X86_GRP_SEV		  1
+#define KVM_X86_SEV_VMSA_FEATURES 0
+#define KVM_X86_SNP_POLICY_BITS	  1 /* of a policy, those KVM takes */
+#define KVM_X86_SEV_SNP_REQ_CERTS 2
+
+/* kvm_sev_cmd.id */
+#define KVM_SEV_INIT2		     22
+#define KVM_SEV_SNP_LAUNCH_START     100
+#define KVM_SEV_SNP_LAUNCH_UPDATE    101
+#define KVM_SEV_SNP_LAUNCH_FINISH    102
+#define KVM_SEV_SNP_ENABLE_REQ_CERTS 103
+
+struct kvm_sev_cmd {
+	u32 id;
+	u32 pad0;
+	u64 data;   /* of the command's struct, in this process */
+	u32 error;  /* out: the firmware's code, when the request failed there */
+	u32 sev_fd; /* an open /dev/sev */
+};
+KVM_ABI_SIZE(kvm_sev_cmd, 24);
+KVM_ABI_AT(kvm_sev_cmd, data, 8);
+KVM_ABI_AT(kvm_sev_cmd, error, 16);
+KVM_ABI_AT(kvm_sev_cmd, sev_fd, 20);
+
+struct kvm_sev_init {
+	u64 vmsa_features;
+	u32 flags;
+	u16 ghcb_version; /* 0: KVM's choice */
+	u16 pad1;
+	u32 pad2[8];
+};
+KVM_ABI_SIZE(kvm_sev_init, 48);
+KVM_ABI_AT(kvm_sev_init, flags, 8);
+KVM_ABI_AT(kvm_sev_init, ghcb_version, 12);
+KVM_ABI_AT(kvm_sev_init, pad2, 16);
+
+struct kvm_sev_snp_launch_start {
+	u64 policy;
+	u8 gosvw[16];
+	u16 flags;
+	u8 pad0[6];
+	u64 pad1[4];
+};
+KVM_ABI_SIZE(kvm_sev_snp_launch_start, 64);
+KVM_ABI_AT(kvm_sev_snp_launch_start, gosvw, 8);
+KVM_ABI_AT(kvm_sev_snp_launch_start, flags, 24);
+KVM_ABI_AT(kvm_sev_snp_launch_start, pad1, 32);
+
+#define KVM_SEV_SNP_PAGE_TYPE_NORMAL	 0x1
+#define KVM_SEV_SNP_PAGE_TYPE_ZERO	 0x3
+#define KVM_SEV_SNP_PAGE_TYPE_UNMEASURED 0x4
+#define KVM_SEV_SNP_PAGE_TYPE_SECRETS	 0x5
+#define KVM_SEV_SNP_PAGE_TYPE_CPUID	 0x6
+
+/* Success may be partial: gfn_start, uaddr and len are then those of what is left. */
+struct kvm_sev_snp_launch_update {
+	u64 gfn_start;
+	u64 uaddr;
+	u64 len; /* bytes */
+	u8 type;
+	u8 pad0;
+	u16 flags;
+	u32 pad1;
+	u64 pad2[4];
+};
+KVM_ABI_SIZE(kvm_sev_snp_launch_update, 64);
+KVM_ABI_AT(kvm_sev_snp_launch_update, uaddr, 8);
+KVM_ABI_AT(kvm_sev_snp_launch_update, type, 24);
+KVM_ABI_AT(kvm_sev_snp_launch_update, flags, 26);
+KVM_ABI_AT(kvm_sev_snp_launch_update, pad2, 32);
+
+#define KVM_SEV_SNP_ID_BLOCK_SIZE    96
+#define KVM_SEV_SNP_ID_AUTH_SIZE     4096
+#define KVM_SEV_SNP_FINISH_DATA_SIZE 32
+
+struct kvm_sev_snp_launch_finish {
+	u64 id_block_uaddr;
+	u64 id_auth_uaddr;
+	u8 id_block_en;
+	u8 auth_key_en;
+	u8 vcek_disabled;
+	u8 host_data[KVM_SEV_SNP_FINISH_DATA_SIZE];
+	u8 pad0[3];
+	u16 flags;
+	u64 pad1[4];
+};
+KVM_ABI_SIZE(kvm_sev_snp_launch_finish, 88);
+KVM_ABI_AT(kvm_sev_snp_launch_finish, id_auth_uaddr, 8);
+KVM_ABI_AT(kvm_sev_snp_launch_finish, id_block_en, 16);
+KVM_ABI_AT(kvm_sev_snp_launch_finish, vcek_disabled, 18);
+KVM_ABI_AT(kvm_sev_snp_launch_finish, host_data, 19);
+KVM_ABI_AT(kvm_sev_snp_launch_finish, flags, 54);
+KVM_ABI_AT(kvm_sev_snp_launch_finish, pad1, 56);
+
+/*
+ * KVM_EXIT_HYPERCALL, once KVM_CAP_EXIT_HYPERCALL was given 1 << nr (hypercalls.rst): args[] are
+ * gpa, number of pages of 4 KiB, attributes. All are the guest's, unchecked.
+ */
+#define KVM_HC_MAP_GPA_RANGE	    12
+#define KVM_MAP_GPA_RANGE_ENCRYPTED (1 << 4)
 
 /* ---- Values of x86 capabilities and fields ---- */
 
@@ -423,6 +581,7 @@ KVM_ABI_AT(kvm_clock_data, host_tsc, 24);
 #define KVM_GET_CLOCK		  KVM_IOC_R(0x7c, struct kvm_clock_data)
 #define KVM_GET_PIT2		  KVM_IOC_R(0x9f, struct kvm_pit_state2)
 #define KVM_SET_PIT2		  KVM_IOC_W(0xa0, struct kvm_pit_state2)
+#define KVM_MEMORY_ENCRYPT_OP	  KVM_IOC_WR(0xba, u64) /* a struct kvm_sev_cmd, despite the size */
 
 /* on a vCPU (the MSR requests: on the KVM device too, for feature MSRs) */
 #define KVM_GET_REGS	    KVM_IOC_R(0x81, struct kvm_regs)
@@ -452,5 +611,7 @@ KVM_ABI_AT(kvm_clock_data, host_tsc, 24);
 #define KVM_GET_SREGS2	    KVM_IOC_R(0xcc, struct kvm_sregs2)
 #define KVM_SET_SREGS2	    KVM_IOC_W(0xcd, struct kvm_sregs2)
 #define KVM_GET_XSAVE2	    KVM_IOC_R(0xcf, struct kvm_xsave)
+#define KVM_GET_NESTED_STATE KVM_IOC_WR(0xbe, struct kvm_nested_state)
+#define KVM_SET_NESTED_STATE KVM_IOC_W(0xbf, struct kvm_nested_state)
 
 #endif

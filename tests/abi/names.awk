@@ -72,7 +72,7 @@ function statement(s)
 
 /^# [0-9]+ "/ { ours = index($3, "linux-uapi/") > 0; next }
 !ours { next }
-/^#define (KVM|VHOST|VGIC)_/ {
+/^#define (KVM|VHOST|VGIC|GUEST_MEMFD)_/ {
 	if ($2 !~ /\(/ && NF > 2)
 		print "C", $2
 	next

@@ -81,6 +81,11 @@ busybox_dir() {
 	echo "$cache/$deb_arch/busybox"
 }
 
+# firmware_dir: the unpacked package of firmware for guests
+firmware_dir() {
+	echo "$cache/$deb_arch/firmware"
+}
+
 # sysroot_dir: the libraries of deb_arch that lkvm and its tests are linked with, on other machines
 sysroot_dir() {
 	echo "$cache/$deb_arch/sysroot"

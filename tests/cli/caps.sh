@@ -81,7 +81,7 @@ for list in nosuch api,nosuch "nosuch,$missing" '' 'api,' ',api' 'api,,KVM_CAP_I
 done
 
 # What only guests of another architecture have is known, each by name, and missing.
-[ "$ARCH" = arm64 ] && other=x86 name=x86-64 feature=fred || other=arm64 name=arm64 feature=nested
+[ "$ARCH" = arm64 ] && other=x86 name=x86-64 feature=fred || other=arm64 name=arm64 feature=e2h0
 ends 126 'caps --require of a feature of other guests' --require "api,$feature"
 has err "^lkvm: $feature: only $name guests have it"
 [ "$(wc -l <"$T/err")" = 1 ] && why= || why='not one line; '

@@ -8,6 +8,7 @@
  *		api=N				another API version
  *		cap=N:VALUE			the answer of KVM_CHECK_EXTENSION
  *		fail=N[:ERRNO]			the Nth call fails (EIO)
+ *		stats=FILE			what statistics descriptors hold
  *	FAKEKVM_SYSFS	  where the host describes its hardware, instead of nowhere
  *	FAKEKVM_SCRIPT	  the guest, in the language of fakekvm.h; "@FILE" reads it from there
  *	FAKEKVM_LOG	  a file that gets the transcript, complaints and leaks as the program ends
@@ -47,6 +48,17 @@ static int parse_errno(const char *text)
 	return atoi(text);
 }
 
+static void set_stats(struct fakekvm *fk, const char *path)
+{
+	static char file[65536];
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		broken("cannot read stats=", path);
+	fakekvm_set_stats(fk, file, fread(file, 1, sizeof(file), f));
+	fclose(f);
+}
+
 static void apply(struct fakekvm *fk, const char *word)
 {
 	const char *colon = strchr(word, ':');
@@ -62,6 +74,8 @@ static void apply(struct fakekvm *fk, const char *word)
 		fakekvm_set_api_version(fk, (int)n);
 	else if (!strncmp(word, "cap=", 4) && colon)
 		fakekvm_set_cap(fk, (u32)n, atoi(colon + 1));
+	else if (!strncmp(word, "stats=", 6))
+		set_stats(fk, word + 6);
 	else if (!strncmp(word, "fail=", 5))
 		fakekvm_fail_nth(fk, n, colon ? parse_errno(colon + 1) : EIO);
 	else

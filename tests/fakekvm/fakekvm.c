@@ -135,7 +135,11 @@ static void vm_name(const struct fake_vm *vm, char *buf, size_t size)
 
 static void fd_name(const struct fake_fd *f, char *buf, size_t size)
 {
-	if (f->kind == FAKE_VM)
+	if (f->kind == FAKE_STATS && f->vcpu)
+		snprintf(buf, size, "%.20s.stats", f->vcpu->name);
+	else if (f->kind == FAKE_STATS)
+		snprintf(buf, size, "vm%.0u.stats", f->vm->index == 1 ? 0 : f->vm->index);
+	else if (f->kind == FAKE_VM)
 		vm_name(f->vm, buf, size);
 	else if (f->kind == FAKE_DEVICE)
 		snprintf(buf, size, "%s", f->dev->name);
@@ -154,8 +158,12 @@ static void put_vm(struct fakekvm *fk, struct fake_vm *vm)
 	for (unsigned int i = 0; i < vm->n_devices; i++)
 		if (vm->devices[i].open)
 			return;
+	for (unsigned int i = 0; i < FAKE_MAX_FDS; i++)
+		if (fk->fds[i].kind == FAKE_STATS && fk->fds[i].vm == vm)
+			return;
 	/* The memory behind slots is about to go; the rest stays for a test to look at. */
 	memset(vm->slots, 0, sizeof(vm->slots));
+	fake_drop_gmems(vm);
 	vm->used = false;
 }
 
@@ -313,6 +321,7 @@ static int create_vcpu(struct fake_call *c)
 static const struct fake_request common_vm_requests[] = {
 	FAKE_REQUEST(KVM_CHECK_EXTENSION, check_extension),
 	FAKE_REQUEST(KVM_CREATE_VCPU, create_vcpu),
+	FAKE_REQUEST_CAP(KVM_GET_STATS_FD, fake_get_stats_fd, KVM_CAP_BINARY_STATS_FD),
 	FAKE_END,
 };
 
@@ -391,7 +400,7 @@ static int unknown_request(const struct fakekvm *fk, enum fake_kind kind)
 {
 	if (kind == FAKE_VM)
 		return fk->host->arch->unknown_vm_request;
-	return kind == FAKE_DEVICE ? -ENOTTY : -EINVAL;
+	return kind == FAKE_DEVICE || kind == FAKE_STATS ? -ENOTTY : -EINVAL;
 }
 
 static int dispatch(struct fake_call *c, const struct fake_fd *f, u32 req, const char *name)
@@ -535,6 +544,29 @@ static void fake_munmap(void *ctx, void *addr, size_t len)
 	pthread_mutex_unlock(&fk->lock);
 }
 
+/* Of what is no statistics descriptor nothing can be read: errors were observed. */
+static ssize_t fake_pread(void *ctx, int fd, void *buf, size_t len, u64 off)
+{
+	struct fakekvm *fk = ctx;
+	char who[40] = "?", num[24];
+	struct fake_fd *f;
+	ssize_t ret;
+
+	pthread_mutex_lock(&fk->lock);
+	f = find_fd(fk, fd);
+	if (f)
+		fd_name(f, who, sizeof(who));
+	ret = inject(fk, 0, who, "pread");
+	if (!ret && (!f || f->kind != FAKE_STATS))
+		ret = !f ? -EBADF : f->kind == FAKE_SYS ? -EINVAL : -ESPIPE;
+	if (!ret)
+		ret = fake_read_stats(fk, f, buf, len, off);
+	fake_log(fk, "%s pread %zu at %llu = %s\n", who, len, (unsigned long long)off,
+		 result_text((int)ret, NULL, num, sizeof(num)));
+	pthread_mutex_unlock(&fk->lock);
+	return ret;
+}
+
 static void fake_close(void *ctx, int fd)
 {
 	struct fakekvm *fk = ctx;
@@ -562,6 +594,8 @@ static void fake_close(void *ctx, int fd)
 		put_vcpu(fk, old.vcpu);
 	} else if (old.kind == FAKE_DEVICE) {
 		old.dev->open = false;
+		put_vm(fk, old.vm);
+	} else if (old.kind == FAKE_STATS) {
 		put_vm(fk, old.vm);
 	}
 	pthread_mutex_unlock(&fk->lock);
@@ -593,12 +627,15 @@ struct fakekvm *fakekvm_new(const struct fake_host *host)
 		.ioctl = fake_ioctl,
 		.mmap = fake_mmap,
 		.munmap = fake_munmap,
+		.pread = fake_pread,
 		.close = fake_close,
 		.ctx = fk,
 		.path = "/dev/kvm",
 		.sysfs = fk->sysfs,
+		.sev = fk->sev,
 	};
 	fakekvm_set_sysfs(fk, "/sys/does-not-exist-in-fakekvm");
+	fakekvm_set_sev(fk, "/dev/null");
 	pthread_mutex_init(&fk->lock, NULL);
 	pthread_cond_init(&fk->idle, NULL);
 	fk->host = host;
@@ -636,11 +673,14 @@ void fakekvm_free(struct fakekvm *fk)
 		fake_free_script(&fk->scripts[i]);
 	pthread_cond_destroy(&fk->idle);
 	pthread_mutex_destroy(&fk->lock);
+	for (unsigned int i = 0; i < FAKE_MAX_VMS; i++)
+		fake_drop_gmems(&fk->vms[i]);
 	free(fk->vms[0].arch);
 	free(fk->vcpus[0].arch);
 	free(fk->vcpus[0].answers);
 	free(fk->cpuid);
 	free(fk->arch);
+	free(fk->stats);
 	free(fk->text);
 	free(fk);
 }
@@ -660,6 +700,13 @@ void fakekvm_set_sysfs(struct fakekvm *fk, const char *path)
 	if (strlen(path) >= sizeof(fk->sysfs))
 		abort();
 	snprintf(fk->sysfs, sizeof(fk->sysfs), "%s", path);
+}
+
+void fakekvm_set_sev(struct fakekvm *fk, const char *path)
+{
+	if (strlen(path) >= sizeof(fk->sev))
+		abort();
+	snprintf(fk->sev, sizeof(fk->sev), "%s", path);
 }
 
 void fakekvm_set_open_error(struct fakekvm *fk, int code)

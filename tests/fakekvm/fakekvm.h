@@ -25,9 +25,12 @@ struct fakekvm;
 struct fake_host;
 extern const struct fake_host fakekvm_x86_intel; /* VT-x without unrestricted guest: wants a TSS */
 extern const struct fake_host fakekvm_x86_amd; /* advertises ARCH_CAPABILITIES, refuses MSR 0x10a */
+extern const struct fake_host fakekvm_x86_snp; /* the AMD with SEV-SNP and all KVM has for it */
 extern const struct fake_host fakekvm_x86_hygon;	  /* an AMD of another name */
 extern const struct fake_host fakekvm_x86_amd_emulated;	  /* CPUID as captured in the test bed */
 extern const struct fake_host fakekvm_x86_intel_software; /* CPUID of a KVM without VT-x */
+extern const struct fake_host fakekvm_x86_intel_next; /* CPUID with LKGS, FRED, CET, AMX, a PMU */
+extern const struct fake_host fakekvm_x86_amd_next;   /* CPUID with shadow stacks, PerfMonV2 */
 
 /* Linux 7.2 on a CPU with EL2 (E2H0 too), PMUv3, pointer authentication, GICv3 and ITS. */
 extern const struct fake_host fakekvm_arm64;
@@ -62,6 +65,32 @@ void fakekvm_set_sysfs(struct fakekvm *fk, const char *path);
 /* Answer of KVM_CHECK_EXTENSION. With 0, the requests that came with it are unknown. */
 void fakekvm_set_cap(struct fakekvm *fk, u32 cap, int value);
 
+/* kvm_backend.sev, copied; /dev/null unless set. */
+void fakekvm_set_sev(struct fakekvm *fk, const char *path);
+
+/*
+ * x86, SEV-SNP: an older kernel without this attribute of KVM_X86_GRP_SEV; what its
+ * KVM_X86_SNP_POLICY_BITS are; how many bytes of an update a call does (0: all); the @nth command
+ * @id from now on and @n - 1 after it fail with errno @code and the firmware's @fw_code; the
+ * firmware does not allow bits of EBX of a CPUID leaf, and (@again) not even the page it corrected.
+ */
+void fakekvm_snp_hide_attr(struct fakekvm *fk, u64 attr);
+void fakekvm_snp_set_policy_bits(struct fakekvm *fk, u64 bits);
+void fakekvm_snp_set_partial(struct fakekvm *fk, u64 bytes);
+void fakekvm_snp_fail(struct fakekvm *fk, u32 id, unsigned int nth, unsigned int n, int code,
+		      u32 fw_code);
+void fakekvm_snp_refuse_cpuid(struct fakekvm *fk, u32 leaf, u32 ebx_bits, bool again);
+
+/*
+ * x86, SEV-SNP: the version of the posted KVM_SEV_SNP_HV_REPORT_REQ that the kernel has: 4, 7, or 0
+ * for none, unless set. The report the firmware gives, copied (an ATTESTATION_REPORT of zeros with
+ * version 3 unless set), and the status before it: other than 0, there is none.
+ */
+#define FAKEKVM_SNP_MAX_REPORT 8192
+void fakekvm_snp_set_report_abi(struct fakekvm *fk, int version);
+void fakekvm_snp_set_report(struct fakekvm *fk, const void *report, size_t len);
+void fakekvm_snp_set_report_status(struct fakekvm *fk, u32 status);
+
 /* KVM_GET_MSRS and KVM_SET_MSRS stop there, though the register is listed. */
 void fakekvm_refuse_msr(struct fakekvm *fk, u32 index);
 
@@ -79,6 +108,13 @@ void fakekvm_set_cpuid(struct fakekvm *fk, const struct kvm_cpuid2 *cpuid);
 void fakekvm_set_pmu_counters(struct fakekvm *fk, unsigned int n, unsigned int n_partition);
 void fakekvm_add_pmu(struct fakekvm *fk, int type);
 
+/*
+ * What every statistics descriptor holds from now on (api.rst 4.133), copied. Unless set it is a
+ * few lines for a VM, and for a vCPU exits (how often it was run), halt_wait_ns, halt_wait_hist
+ * and guest_mode. KVM_CAP_BINARY_STATS_FD must be set for there to be any.
+ */
+void fakekvm_set_stats(struct fakekvm *fk, const void *file, size_t len);
+
 /* arm64: an older kernel, that does not know this attribute of vCPUs, or (not @of_vcpu) devices. */
 void fakekvm_hide_attr(struct fakekvm *fk, bool of_vcpu, u32 group, u64 attr);
 
@@ -88,7 +124,7 @@ void fakekvm_set_sve_lengths(struct fakekvm *fk, u32 lengths);
 /* ---- Failing a call ---- */
 
 /*
- * Calls are opens, ioctls and mmaps, counted from 1 as they come. The @nth one does nothing
+ * Calls are opens, ioctls, mmaps and preads, counted from 1 as they come. The @nth one does nothing
  * and fails with @code (positive errno). 0 switches it off.
  */
 void fakekvm_fail_nth(struct fakekvm *fk, unsigned long nth, int code);
@@ -112,7 +148,7 @@ enum fake_op {
 	FAKE_OP_NISV,  /* an access to @addr that the CPU does not describe: syndrome @value */
 	FAKE_OP_EXIT,  /* KVM_EXIT_@addr, the union holding @count bytes of @data */
 	FAKE_OP_ERRNO, /* KVM_RUN fails with errno @value */
-	FAKE_OP_MEMFAULT, /* KVM_EXIT_MEMORY_FAULT at gpa @addr, with EFAULT */
+	FAKE_OP_MEMFAULT, /* KVM_EXIT_MEMORY_FAULT at gpa @addr with flags @value, and EFAULT */
 	FAKE_OP_DELAY,	  /* the guest computes for @value ms */
 	FAKE_OP_WAIT_IRQ, /* until GSI @addr is high, or rose since the last wait; @value ms */
 	FAKE_OP_REPEAT,	  /* back to step @addr, @value times; 0: for ever */
@@ -201,12 +237,22 @@ bool fakekvm_script_done(struct fakekvm *fk, unsigned int vcpu);
 
 /* ---- What the code under test did; about the newest VM ---- */
 
-/* Guest memory through the memory slots; NULL where [gpa, gpa + len) is not all in one slot. */
+/*
+ * Guest memory as the guest sees it: of what is private the guest_memfd. NULL where
+ * [gpa, gpa + len) is not all in one slot, or some of it private and some not.
+ */
 void *fakekvm_gpa(struct fakekvm *fk, u64 gpa, u64 len);
+
+/* How many bytes of [gpa, gpa + len) are private (KVM_SET_MEMORY_ATTRIBUTES). */
+u64 fakekvm_private_bytes(struct fakekvm *fk, u64 gpa, u64 len);
 
 /* Level of a GSI as KVM_IRQ_LINE left it, and how often it rose or its irqfd was signalled. */
 bool fakekvm_irq_level(struct fakekvm *fk, u32 gsi);
 unsigned long fakekvm_irq_count(struct fakekvm *fk, u32 gsi);
+
+/* What KVM_SET_GSI_ROUTING said of a GSI last, if it did; of several entries the last. */
+struct kvm_irq_routing_entry;
+bool fakekvm_route(struct fakekvm *fk, u32 gsi, struct kvm_irq_routing_entry *entry);
 
 /* State of a vCPU as KVM has it: @req is a KVM_GET_... of the architecture. 0 or -errno. */
 int fakekvm_vcpu_get(struct fakekvm *fk, unsigned int vcpu, unsigned long req, void *arg);

@@ -13,11 +13,13 @@
 #include "tests/fakekvm/fakekvm.h"
 
 #define FAKE_FIRST_FD	  1000000 /* nobody's real descriptor, and never used twice */
-#define FAKE_MAX_FDS	  1024
+#define FAKE_MAX_FDS	  2048
 #define FAKE_MAX_VMS	  8
-#define FAKE_MAX_VCPUS	  640  /* alive at a time, over all VMs */
-#define FAKE_MAX_IDS	  256  /* vCPU ids that can have a script */
+#define FAKE_MAX_VCPUS	  1280 /* alive at a time, over all VMs */
+#define FAKE_MAX_IDS	  1024 /* vCPU ids that can have a script */
 #define FAKE_MAX_SLOTS	  128  /* of one VM, in use at a time */
+#define FAKE_MAX_GMEMS	  16   /* of one VM, ever made */
+#define FAKE_MAX_PRIVATE  256  /* ranges of private memory of one VM, with others between */
 #define FAKE_MAX_GSIS	  4096 /* KVM_CAP_IRQ_ROUTING of x86 */
 #define FAKE_MAX_EVENTFDS 256  /* ioeventfds, and irqfds, of one VM */
 #define FAKE_MAX_ANSWERS  256  /* kept per vCPU */
@@ -30,7 +32,7 @@
 #define FAKE_PIO_SIZE	  4096
 #define FAKE_PAGE	  4096
 
-enum fake_kind { FAKE_FREE, FAKE_SYS, FAKE_VM, FAKE_VCPU, FAKE_DEVICE };
+enum fake_kind { FAKE_FREE, FAKE_SYS, FAKE_VM, FAKE_VCPU, FAKE_DEVICE, FAKE_STATS };
 
 /* At fds[fd % FAKE_MAX_FDS]. */
 struct fake_fd {
@@ -52,6 +54,18 @@ struct fake_device {
 struct fake_slot {
 	bool used;
 	struct kvm_userspace_memory_region r;
+	unsigned int gmem; /* 1 + which guest_memfd of the VM; 0: none */
+	u64 gmem_off;
+};
+
+/* A guest_memfd, as the fake itself has it mapped. */
+struct fake_gmem {
+	u8 *host;
+	u64 size;
+};
+
+struct fake_range {
+	u64 start, end;
 };
 
 struct fake_ioeventfd {
@@ -74,10 +88,15 @@ struct fake_vm {
 	struct fake_device devices[FAKE_MAX_DEVICES];
 	unsigned int n_devices;
 	struct fake_slot slots[FAKE_MAX_SLOTS];
+	struct fake_gmem gmems[FAKE_MAX_GMEMS];
+	unsigned int n_gmems;			      /* ever made */
+	struct fake_range private[FAKE_MAX_PRIVATE]; /* gpa; disjoint, in no order */
+	unsigned int n_private;
 	struct fake_ioeventfd ioeventfds[FAKE_MAX_EVENTFDS];
 	struct fake_irqfd irqfds[FAKE_MAX_EVENTFDS];
 	bool has_routing; /* KVM_SET_GSI_ROUTING came; before it, pins have the routes KVM gives */
 	bool routed[FAKE_MAX_GSIS];
+	struct kvm_irq_routing_entry routes[FAKE_MAX_GSIS]; /* where routed; of several the last */
 	bool gsi_level[FAKE_MAX_GSIS];
 	unsigned long gsi_count[FAKE_MAX_GSIS];
 	unsigned long gsi_seen[FAKE_MAX_GSIS]; /* of gsi_count, by FAKE_OP_WAIT_IRQ */
@@ -103,6 +122,7 @@ struct fake_vcpu {
 	char name[24];	     /* "vcpu0", "vm2.vcpu0" */
 	struct kvm_run *run; /* NULL: not mapped */
 	bool has_run;	     /* KVM_RUN was called */
+	u64 n_runs;	     /* how often it entered the guest */
 	bool running;
 	pthread_t runner; /* while running */
 	int signal_fd;	  /* readable when a kick is pending; -1: none yet */
@@ -140,6 +160,9 @@ struct fakekvm {
 	unsigned int n_refused;
 	struct kvm_cpuid2 *cpuid;
 	char sysfs[256];
+	char sev[256];
+	void *stats; /* what statistics descriptors hold; NULL: what stats.c makes up */
+	size_t stats_len;
 	void *arch; /* fake_arch.host_size bytes, zeroed: what setters of the architecture change */
 
 	struct fake_fd fds[FAKE_MAX_FDS];
@@ -239,6 +262,7 @@ struct fake_host {
 	const struct fake_arch *arch;
 	const struct fake_cap *caps; /* ends with a value of 0 */
 	bool wants_tss;
+	bool snp; /* x86: SEV-SNP */
 	unsigned int phys_bits; /* of what KVM can map */
 	u64 tsc_khz;
 	u32 refused_msr; /* listed and yet refused; 0: none */
@@ -270,7 +294,19 @@ bool fake_ioeventfd_write(struct fake_vm *vm, bool port, u64 addr, u32 len, u64 
 
 extern const struct fake_request fake_vm_requests[];   /* vm.c */
 extern const struct fake_request fake_vcpu_requests[]; /* run.c */
+int fake_set_user_memory_region(struct fake_call *c);  /* memory.c, these too */
+int fake_set_user_memory_region2(struct fake_call *c);
+int fake_create_guest_memfd(struct fake_call *c);
+int fake_set_memory_attributes(struct fake_call *c);
+void fake_drop_gmems(struct fake_vm *vm);
+/* All of it lies in one slot that has a guest_memfd. */
+bool fake_has_gmem(const struct fake_vm *vm, u64 gpa, u64 len);
+/* How many of these bytes are private: 0, @len, or it is mixed. */
+u64 fake_private_bytes(const struct fake_vm *vm, u64 gpa, u64 len);
 int fake_create_device(struct fake_call *c);	       /* device.c */
+int fake_get_stats_fd(struct fake_call *c);	       /* stats.c */
+ssize_t fake_read_stats(struct fakekvm *fk, const struct fake_fd *f, void *buf, size_t len,
+			u64 off);
 void fake_free_script(struct fake_script *s);
 
 extern const struct fake_arch fake_x86, fake_arm64; /* the one this is built for */

@@ -17,6 +17,8 @@
 /* What a step comes to. */
 enum { NEXT, EXITED, FAILED };
 
+#define FAKE_EXIT_ANSWER 72 /* bytes of kvm_run's union: all of the exits that are answered there */
+
 static u64 now_ms(void)
 {
 	struct timespec ts;
@@ -137,7 +139,9 @@ static void complete_pending(struct fake_vcpu *vcpu)
 
 	if (!s)
 		return;
-	if (s->op == FAKE_OP_IO)
+	if (s->op == FAKE_OP_EXIT)
+		keep_answer(vcpu, vcpu->run->padding, FAKE_EXIT_ANSWER);
+	else if (s->op == FAKE_OP_IO)
 		keep_answer(vcpu, (const u8 *)vcpu->run + FAKE_PIO_OFFSET, s->size * step_count(s));
 	else
 		keep_answer(vcpu, vcpu->run->mmio.data, s->size);
@@ -284,6 +288,8 @@ static int do_exit(struct fake_call *c, const struct fake_step *s)
 		memcpy(run->padding, s->data, min_u64(s->count, sizeof(run->padding)));
 	if (s->addr == KVM_EXIT_SYSTEM_EVENT && c->fk->host->arch->system_event)
 		c->fk->host->arch->system_event(c);
+	if (s->addr == KVM_EXIT_HYPERCALL || s->addr == KVM_EXIT_SNP_REQ_CERTS)
+		c->vcpu->pending = s;
 	fake_note(c, " exit %llu", (unsigned long long)s->addr);
 	return EXITED;
 }
@@ -382,7 +388,7 @@ static int do_memfault(struct fake_call *c, const struct fake_step *s, int *ret)
 
 	/* Chapter 5: the one exit that comes with an error. */
 	run->exit_reason = KVM_EXIT_MEMORY_FAULT;
-	run->memory_fault.flags = 0;
+	run->memory_fault.flags = s->value;
 	run->memory_fault.gpa = s->addr;
 	run->memory_fault.size = FAKE_PAGE;
 	*ret = -EFAULT;
@@ -504,6 +510,7 @@ static int run(struct fake_call *c)
 	if (ret)
 		return ret < 0 ? ret : 0;
 	vcpu->running = true;
+	vcpu->n_runs++;
 	ret = play(c);
 	vcpu->running = false;
 	pthread_cond_broadcast(&c->fk->idle);
@@ -515,6 +522,7 @@ static int run(struct fake_call *c)
 const struct fake_request fake_vcpu_requests[] = {
 	FAKE_REQUEST(KVM_RUN, run),
 	FAKE_REQUEST(KVM_SET_SIGNAL_MASK, set_signal_mask),
+	FAKE_REQUEST_CAP(KVM_GET_STATS_FD, fake_get_stats_fd, KVM_CAP_BINARY_STATS_FD),
 	FAKE_END,
 };
 

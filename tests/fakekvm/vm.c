@@ -1,4 +1,4 @@
-/* vm.c - requests on a VM that all architectures share: memory slots, interrupt lines, eventfds. */
+/* vm.c - requests on a VM that all architectures share: interrupt lines, eventfds. */
 #include "tests/fakekvm/internal.h"
 
 #include <errno.h>
@@ -7,130 +7,6 @@
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
-
-/* ---- Memory slots (4.35) ---- */
-
-static struct fake_slot *find_slot(struct fake_vm *vm, u32 slot)
-{
-	for (unsigned int i = 0; i < FAKE_MAX_SLOTS; i++)
-		if (vm->slots[i].used && vm->slots[i].r.slot == slot)
-			return &vm->slots[i];
-	return NULL;
-}
-
-/*
- * The arguments alone. 4.35: slot ids below KVM_CAP_NR_MEMSLOTS, flags LOG_DIRTY_PAGES and, by
- * capability, READONLY. EINVAL for all of these, page alignment and ranges that wrap: observed.
- */
-static int check_region(struct fake_call *c, const struct kvm_userspace_memory_region *r)
-{
-	u32 flags = KVM_MEM_LOG_DIRTY_PAGES;
-
-	if (fake_cap(c->fk, c->vm, KVM_CAP_READONLY_MEM) > 0)
-		flags |= KVM_MEM_READONLY;
-	if (r->flags & ~flags)
-		return -EINVAL;
-	if ((r->memory_size | r->guest_phys_addr | r->userspace_addr) % FAKE_PAGE)
-		return -EINVAL;
-	/* one address space (no KVM_CAP_MULTI_ADDRESS_SPACE here) */
-	if (r->slot >= (u32)fake_cap(c->fk, c->vm, KVM_CAP_NR_MEMSLOTS))
-		return -EINVAL;
-	if (r->guest_phys_addr + r->memory_size < r->guest_phys_addr ||
-	    !range_fits(r->userspace_addr, r->memory_size, BIT(47)))
-		return -EINVAL;
-	return 0;
-}
-
-/* 4.35: a slot may move or change flags, not its size; nor (observed) its host memory. */
-static int check_change(const struct kvm_userspace_memory_region *old,
-			const struct kvm_userspace_memory_region *new)
-{
-	if (old->memory_size != new->memory_size || old->userspace_addr != new->userspace_addr ||
-	    ((old->flags ^ new->flags) & KVM_MEM_READONLY))
-		return -EINVAL;
-	return 0;
-}
-
-/* 4.35: slots may not overlap in guest-physical space: EEXIST. */
-static int check_overlap(struct fake_vm *vm, const struct kvm_userspace_memory_region *r)
-{
-	for (unsigned int i = 0; i < FAKE_MAX_SLOTS; i++) {
-		const struct fake_slot *s = &vm->slots[i];
-
-		if (s->used && s->r.slot != r->slot &&
-		    ranges_overlap(s->r.guest_phys_addr, s->r.memory_size, r->guest_phys_addr,
-				   r->memory_size))
-			return -EEXIST;
-	}
-	return 0;
-}
-
-static struct fake_slot *unused_slot(struct fake_vm *vm)
-{
-	for (unsigned int i = 0; i < FAKE_MAX_SLOTS; i++)
-		if (!vm->slots[i].used)
-			return &vm->slots[i];
-	return NULL;
-}
-
-static int set_user_memory_region(struct fake_call *c)
-{
-	const struct kvm_userspace_memory_region *r = fake_user(c);
-	struct fake_slot *s;
-	int ret;
-
-	if (!r)
-		return -EFAULT;
-	fake_note(c, " slot %u flags 0x%x gpa 0x%llx size 0x%llx", r->slot, r->flags,
-		  (unsigned long long)r->guest_phys_addr, (unsigned long long)r->memory_size);
-	ret = check_region(c, r);
-	if (ret)
-		return ret;
-	s = find_slot(c->vm, r->slot);
-	if (!r->memory_size) {
-		if (!s)
-			return -EINVAL; /* observed */
-		s->used = false;
-		return 0;
-	}
-	if (s)
-		ret = check_change(&s->r, r);
-	if (!ret)
-		ret = c->fk->host->arch->check_slot(c, r);
-	if (!ret)
-		ret = check_overlap(c->vm, r);
-	if (ret)
-		return ret;
-	if (!s)
-		s = unused_slot(c->vm);
-	if (!s)
-		return -ENOMEM; /* the fake's own limit */
-	*s = (struct fake_slot){ .used = true, .r = *r };
-	return 0;
-}
-
-void *fake_gpa(struct fake_vm *vm, u64 gpa, u64 len)
-{
-	for (unsigned int i = 0; vm && i < FAKE_MAX_SLOTS; i++) {
-		const struct fake_slot *s = &vm->slots[i];
-
-		if (s->used && gpa >= s->r.guest_phys_addr &&
-		    range_fits(gpa - s->r.guest_phys_addr, len, s->r.memory_size))
-			return (void *)(uintptr_t)(s->r.userspace_addr + gpa -
-						   s->r.guest_phys_addr);
-	}
-	return NULL;
-}
-
-void *fakekvm_gpa(struct fakekvm *fk, u64 gpa, u64 len)
-{
-	void *host;
-
-	pthread_mutex_lock(&fk->lock);
-	host = fake_gpa(fk->newest, gpa, len);
-	pthread_mutex_unlock(&fk->lock);
-	return host;
-}
 
 /* ---- Interrupt lines (4.25), MSIs (4.70), routing (4.52) ---- */
 
@@ -175,7 +51,8 @@ static int signal_msi(struct fake_call *c)
 
 	if (!m)
 		return -EFAULT;
-	fake_note(c, " 0x%x 0x%x", m->address_lo, m->data);
+	fake_note(c, " 0x%llx 0x%x", (unsigned long long)m->address_hi << 32 | m->address_lo,
+		  m->data);
 	if (!c->fk->host->arch->has_irqchip(c->vm) || m->flags & ~KVM_MSI_VALID_DEVID)
 		return -EINVAL;
 	return c->fk->host->arch->signal_msi(c, m);
@@ -202,10 +79,24 @@ static int set_gsi_routing(struct fake_call *c)
 	c->vm->has_routing = true;
 	memset(c->vm->routed, 0, sizeof(c->vm->routed));
 	for (u32 i = 0; i < t->nr; i++) {
-		if (t->entries[i].gsi < FAKE_MAX_GSIS)
-			c->vm->routed[t->entries[i].gsi] = true;
+		if (t->entries[i].gsi >= FAKE_MAX_GSIS)
+			continue;
+		c->vm->routed[t->entries[i].gsi] = true;
+		c->vm->routes[t->entries[i].gsi] = t->entries[i];
 	}
 	return 0;
+}
+
+bool fakekvm_route(struct fakekvm *fk, u32 gsi, struct kvm_irq_routing_entry *entry)
+{
+	bool routed;
+
+	pthread_mutex_lock(&fk->lock);
+	routed = fk->newest && gsi < FAKE_MAX_GSIS && fk->newest->routed[gsi];
+	if (routed)
+		*entry = fk->newest->routes[gsi];
+	pthread_mutex_unlock(&fk->lock);
+	return routed;
 }
 
 /* 4.52: what is not in the table leads nowhere. */
@@ -415,7 +306,12 @@ static int enable_cap(struct fake_call *c)
 }
 
 const struct fake_request fake_vm_requests[] = {
-	FAKE_REQUEST(KVM_SET_USER_MEMORY_REGION, set_user_memory_region),
+	FAKE_REQUEST(KVM_SET_USER_MEMORY_REGION, fake_set_user_memory_region),
+	FAKE_REQUEST_CAP(KVM_SET_USER_MEMORY_REGION2, fake_set_user_memory_region2,
+			 KVM_CAP_USER_MEMORY2),
+	FAKE_REQUEST_CAP(KVM_CREATE_GUEST_MEMFD, fake_create_guest_memfd, KVM_CAP_GUEST_MEMFD),
+	FAKE_REQUEST_CAP(KVM_SET_MEMORY_ATTRIBUTES, fake_set_memory_attributes,
+			 KVM_CAP_MEMORY_ATTRIBUTES),
 	FAKE_REQUEST_CAP(KVM_IRQ_LINE, irq_line, KVM_CAP_IRQCHIP),
 	FAKE_REQUEST_CAP(KVM_IRQ_LINE_STATUS, irq_line_status, KVM_CAP_IRQ_INJECT_STATUS),
 	FAKE_REQUEST_CAP(KVM_SIGNAL_MSI, signal_msi, KVM_CAP_SIGNAL_MSI),

@@ -79,7 +79,7 @@ static void plug_all(struct world *w)
 	struct pcifake_cfg fake = { .bus = &w->bus, .slot = FAKE, .n_vectors = 3 };
 	struct virtio_cfg virtio = { .bus = &w->bus };
 
-	plug(w, 0, &pci_host_class, &(struct pci_host_cfg){ &w->bus });
+	plug(w, 0, &pci_host_class, &(struct pci_host_cfg){ .bus = &w->bus });
 	memcpy(fake.bars, bar_sizes[FAKE], sizeof(fake.bars));
 	plug(w, FAKE, &pcifake_class, &fake);
 	virtio.slot = VIRTIO;

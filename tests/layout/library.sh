@@ -123,7 +123,7 @@ calls_nothing_above() {
 
 # arch.h is the whole of what shared code asks an architecture for, and all of it is asked for.
 arch_is_what_arch_h_says() {
-	grep -oE '\barch_[a-z0-9_]+(\(|\[)' vmm/arch.h | tr -d '([' | sort -u >"$work/declared"
+	grep -oE '\barch_[a-z0-9_]+(\(|\[|;)' vmm/arch.h | tr -d '([;' | sort -u >"$work/declared"
 	awk '$1 ~ /^arch\// && $3 ~ /^[TDRB]$/ && $2 ~ /^arch_/ { print $2 }' "$work/symbols" |
 		sort -u >"$work/defined"
 	awk '$1 ~ /^vmm\// && $3 == "U" && $2 ~ /^arch_/ { print $2 }' "$work/symbols" |

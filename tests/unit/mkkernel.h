@@ -1,8 +1,8 @@
 /*
- * mkkernel.h - small kernels made up for tests: a bzImage and an ELF file that are
- * right in every field, to be spoilt one field at a time.
+ * mkkernel.h - small kernels made up for tests: a bzImage, an ELF file and a Multiboot image that
+ * are right in every field, to be spoilt one field at a time.
  *
- * Offsets are those of boot.rst and of the ELF specification, written apart from
+ * Offsets are those of boot.rst, of the ELF and the Multiboot specification, written apart from
  * the code under test.
  */
 #ifndef LKVM_TESTS_MKKERNEL_H
@@ -181,6 +181,107 @@ static inline size_t mk_elf(u8 *f)
 #define MK_PHDR(f, i, name) ((f) + MK_ELF_PH(i) + offsetof(Elf64_Phdr, name))
 #define MK_SHDR(f, i, name) ((f) + MK_ELF_SH(i) + offsetof(Elf64_Shdr, name))
 #define MK_EHDR(f, name)    ((f) + offsetof(Elf64_Ehdr, name))
+
+/* The Multiboot image: 32-bit ELF with the header at the beginning of its code; no notes. */
+#define MK_MB_TEXT_OFF	 0x1000
+#define MK_MB_TEXT_LEN	 0x200
+#define MK_MB_TEXT_GPA	 0x400000
+#define MK_MB_DATA_OFF	 0x1200
+#define MK_MB_DATA_LEN	 0x100
+#define MK_MB_DATA_GPA	 0x402000
+#define MK_MB_DATA_MEMSZ 0x3000
+#define MK_MB_END	 (MK_MB_DATA_GPA + MK_MB_DATA_MEMSZ)
+#define MK_MB_ENTRY	 0x40000c
+#define MK_MB_SYMTAB_OFF 0x1400
+#define MK_MB_STRTAB_OFF 0x1500
+#define MK_MB_SHDR_OFF	 0x1600
+#define MK_MB_SIZE	 (MK_MB_SHDR_OFF + 4 * 40)
+
+/* The field @name of its headers, for put_le*(). */
+#define MK_MB_EHDR(f, name)    ((f) + offsetof(Elf32_Ehdr, name))
+#define MK_MB_PHDR(f, i, name) ((f) + 52 + (i)*32 + offsetof(Elf32_Phdr, name))
+#define MK_MB_SHDR(f, i, name) ((f) + MK_MB_SHDR_OFF + (i)*40 + offsetof(Elf32_Shdr, name))
+
+/* A header at @off, whose checksum is right. */
+static inline void mk_mb_header(u8 *f, size_t off, u32 flags)
+{
+	put_le32(f + off, 0x1badb002);
+	put_le32(f + off + 4, flags);
+	put_le32(f + off + 8, 0u - (0x1badb002 + flags));
+}
+
+static inline void mk_mb_phdr(u8 *f, unsigned int i, u32 off, u32 gpa, u32 filesz, u32 memsz)
+{
+	Elf32_Phdr ph = {
+		.p_type = PT_LOAD,
+		.p_flags = PF_R | PF_W | PF_X,
+		.p_offset = off,
+		.p_vaddr = gpa,
+		.p_paddr = gpa,
+		.p_filesz = filesz,
+		.p_memsz = memsz,
+		.p_align = 16,
+	};
+
+	memcpy(f + 52 + i * sizeof(ph), &ph, sizeof(ph));
+}
+
+static inline void mk_mb_shdr(u8 *f, unsigned int i, u32 type, u32 addr, u32 off, u32 size,
+			      u32 link, u32 entsize)
+{
+	Elf32_Shdr sh = {
+		.sh_type = type,
+		.sh_addr = addr,
+		.sh_offset = off,
+		.sh_size = size,
+		.sh_link = link,
+		.sh_addralign = 4,
+		.sh_entsize = entsize,
+	};
+
+	memcpy(f + MK_MB_SHDR_OFF + i * sizeof(sh), &sh, sizeof(sh));
+}
+
+static inline size_t mk_multiboot(u8 *f)
+{
+	static const char names[] = "\0start\0last";
+	Elf32_Ehdr eh = {
+		.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, EV_CURRENT },
+		.e_type = ET_EXEC,
+		.e_machine = EM_386,
+		.e_version = EV_CURRENT,
+		.e_entry = MK_MB_ENTRY,
+		.e_phoff = 52,
+		.e_shoff = MK_MB_SHDR_OFF,
+		.e_ehsize = 52,
+		.e_phentsize = 32,
+		.e_phnum = 2,
+		.e_shentsize = 40,
+		.e_shnum = 4,
+		.e_shstrndx = 3,
+	};
+	Elf32_Sym syms[] = {
+		{ 0 },
+		{ 1, MK_MB_TEXT_GPA, 0x40, ELF32_ST_INFO(STB_GLOBAL, STT_FUNC), 0, 1 },
+		{ 7, MK_MB_TEXT_GPA + 0x100, 0x20, ELF32_ST_INFO(STB_GLOBAL, STT_FUNC), 0, 1 },
+	};
+
+	memset(f, 0, MK_MAX);
+	memcpy(f, &eh, sizeof(eh));
+	mk_mb_phdr(f, 0, MK_MB_TEXT_OFF, MK_MB_TEXT_GPA, MK_MB_TEXT_LEN, MK_MB_TEXT_LEN);
+	mk_mb_phdr(f, 1, MK_MB_DATA_OFF, MK_MB_DATA_GPA, MK_MB_DATA_LEN, MK_MB_DATA_MEMSZ);
+	for (size_t i = 0; i < MK_MB_TEXT_LEN; i++)
+		f[MK_MB_TEXT_OFF + i] = (u8)(i * 5 + 1);
+	for (size_t i = 0; i < MK_MB_DATA_LEN; i++)
+		f[MK_MB_DATA_OFF + i] = (u8)(i * 3 + 2);
+	mk_mb_header(f, MK_MB_TEXT_OFF, 0);
+	memcpy(f + MK_MB_SYMTAB_OFF, syms, sizeof(syms));
+	memcpy(f + MK_MB_STRTAB_OFF, names, sizeof(names));
+	mk_mb_shdr(f, 1, SHT_PROGBITS, MK_MB_TEXT_GPA, MK_MB_TEXT_OFF, MK_MB_TEXT_LEN, 0, 0);
+	mk_mb_shdr(f, 2, SHT_SYMTAB, 0, MK_MB_SYMTAB_OFF, sizeof(syms), 3, 16);
+	mk_mb_shdr(f, 3, SHT_STRTAB, 0, MK_MB_STRTAB_OFF, sizeof(names), 0, 0);
+	return MK_MB_SIZE;
+}
 
 /*
  * An open image with these bytes; @what and @path are static strings. The file is

@@ -1,6 +1,6 @@
 /*
- * cfi_flash: two chips of flash memory, played by drivers as firmware and kernels have them, and
- * by hostile ones.
+ * cfi_flash: two chips of flash memory, or one in the byte form, played by drivers as firmware and
+ * kernels have them, and by hostile ones.
  *
  * The guest's reads go where a CPU's would: to the memory while it is shown, else to the bus. Does
  * not prove that KVM gives the memory and takes it (check-bed), nor that a kernel's driver likes
@@ -28,7 +28,7 @@
 struct bench {
 	struct devtest t;
 	struct disk disk;
-	bool hold;
+	bool hold, bytes;
 	struct loop_io *held[MAX_IOS];
 	unsigned int n_held, n_io;
 };
@@ -65,11 +65,13 @@ static int plug(struct bench *b, struct lkvm_error *err)
 		&(struct dev_slot){ .cls = &cfi_flash_class,
 				    .name = "flash",
 				    .ranges = { { &b->t.mmio, BASE, SIZE, BUS_SIZE_ANY, 0 } },
-				    .cfg = &(struct cfi_flash_cfg){ &b->disk, BASE } },
+				    .cfg = &(struct cfi_flash_cfg){ .disk = &b->disk,
+								    .gpa = BASE,
+								    .bytes = b->bytes } },
 		&b->t.env, err);
 }
 
-static int setup(void **state)
+static int setup_form(void **state, bool bytes_form)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	u8 *bytes = malloc(SIZE);
@@ -79,6 +81,7 @@ static int setup(void **state)
 	assert_non_null(bytes);
 	for (u64 i = 0; i < SIZE; i++)
 		bytes[i] = pattern(i);
+	b->bytes = bytes_form;
 	devtest_init(&b->t, 0);
 	loop_manual_io_hook(b->t.loop, on_io, b);
 	b->disk = (struct disk){
@@ -92,6 +95,16 @@ static int setup(void **state)
 		fail_msg("%s", err.msg);
 	*state = b;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_form(state, false);
+}
+
+static int setup_bytes(void **state)
+{
+	return setup_form(state, true);
 }
 
 static int teardown(void **state)
@@ -790,6 +803,186 @@ static void a_host_that_keeps_the_memory_shown_keeps_the_guest_in_the_array(void
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define B(f) cmocka_unit_test_setup_teardown(f, setup_bytes, teardown)
+
+/* ---- the byte form, as x86 firmware drives it --------------------------------------------- */
+
+#define BYTE_BLOCK 0x1000u
+
+static void wr8(struct bench *b, u64 off, u8 val)
+{
+	devtest_mmio_write(&b->t, BASE + off, 1, val);
+}
+
+static u8 rd8(struct bench *b, u64 off)
+{
+	return (u8)read_at(b, off, 1);
+}
+
+static u8 byte_in_file(const struct bench *b, u64 off)
+{
+	u8 v;
+
+	assert_int_equal(pread(b->disk.fd, &v, 1, (off_t)off), 1);
+	return v;
+}
+
+/* Never a look at the status. */
+static void program_bytes(struct bench *b, u64 off, const u8 *bytes, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		wr8(b, off + i, 0x10);
+		wr8(b, off + i, bytes[i]);
+	}
+	wr8(b, off + n - 1, 0xff);
+}
+
+static void erase_bytes(struct bench *b, u64 off)
+{
+	wr8(b, off, 0x20);
+	wr8(b, off, 0xd0);
+}
+
+static void assert_same(struct bench *b)
+{
+	u8 array[BYTE_BLOCK], file[BYTE_BLOCK];
+
+	for (u64 off = 0; off < SIZE; off += sizeof(array)) {
+		assert_int_equal(gmem_hidden_read(&b->t.gmem, BASE + off, array, sizeof(array)), 0);
+		assert_int_equal(pread(b->disk.fd, file, sizeof(file), (off_t)off), sizeof(file));
+		assert_memory_equal(array, file, sizeof(file));
+	}
+}
+
+static void firmware_that_probes_finds_flash_and_not_rom_or_ram(void **state)
+{
+	struct bench *b = *state;
+	u8 original = rd8(b, 7);
+
+	wr8(b, 7, 0x50);
+	assert_int_equal(rd8(b, 7), original);
+	wr8(b, 7, 0x70);
+	assert_false(shown(b));
+	assert_int_equal(rd8(b, 7), 0);
+	wr8(b, 7, 0xff);
+	assert_true(shown(b));
+	assert_int_equal(rd8(b, 7), original);
+	assert_int_equal(b->n_io, 0);
+	/* as in the data sheet once it has done something */
+	erase_bytes(b, 0);
+	wr8(b, 0, 0x70);
+	assert_int_equal(rd8(b, 0), 0x80);
+	wr8(b, 0, 0xff);
+}
+
+static void bytes_are_programmed_without_waiting_and_its_vcpu_waits_for_the_file(void **state)
+{
+	static const u8 bytes[] = { 0x0f, 0xf0, 0x55 };
+	struct bench *b = *state;
+
+	erase_bytes(b, BYTE_BLOCK);
+	assert_true(shown(b)); /* the array at once */
+	assert_int_equal(rd8(b, BYTE_BLOCK + 5), 0xff);
+	assert_int_equal(rd8(b, BYTE_BLOCK - 1), pattern(BYTE_BLOCK - 1));
+	assert_int_equal(rd8(b, 2 * BYTE_BLOCK), pattern(2 * BYTE_BLOCK));
+	assert_false(b->t.dev->throttled);
+	program_bytes(b, BYTE_BLOCK + 5, bytes, sizeof(bytes));
+	assert_true(shown(b));
+	assert_int_equal(rd8(b, BYTE_BLOCK + 6), 0xf0);
+	assert_true(b->t.dev->throttled);
+	devtest_run(&b->t);
+	assert_false(b->t.dev->throttled);
+	assert_int_equal(byte_in_file(b, BYTE_BLOCK + 7), 0x55);
+	assert_int_equal(byte_in_file(b, BYTE_BLOCK + 8), 0xff);
+	program_bytes(b, BYTE_BLOCK + 5, bytes + 1, 1); /* from 1 to 0 only */
+	devtest_run(&b->t);
+	assert_int_equal(byte_in_file(b, BYTE_BLOCK + 5), 0);
+	assert_same(b);
+	wr8(b, 0, 0xff); /* with nothing to wait for */
+	assert_false(b->t.dev->throttled);
+}
+
+static void what_changes_while_the_file_is_written_follows(void **state)
+{
+	static const u8 zero = 0;
+	struct bench *b = *state;
+
+	b->hold = true;
+	program_bytes(b, 0, &zero, 1);
+	devtest_run(&b->t);
+	assert_int_equal(b->n_held, 1);
+	program_bytes(b, 1, &zero, 1); /* the block under way */
+	for (unsigned int i = 0; i < 40; i++)
+		erase_bytes(b, SIZE - (i + 1) * BYTE_BLOCK);
+	b->hold = false;
+	end_held(b, BYTE_BLOCK);
+	devtest_run(&b->t);
+	assert_false(b->t.dev->throttled);
+	assert_int_equal(byte_in_file(b, 1), 0);
+	assert_int_equal(byte_in_file(b, SIZE - 1), 0xff);
+	assert_int_equal(byte_in_file(b, SIZE - 40 * BYTE_BLOCK), 0xff);
+	assert_int_equal(byte_in_file(b, SIZE - 40 * BYTE_BLOCK - 1),
+			 pattern(SIZE - 40 * BYTE_BLOCK - 1));
+}
+
+static void a_host_that_fails_lets_the_vcpu_of_the_byte_form_go_on(void **state)
+{
+	static const u8 zero = 0;
+	struct bench *b = *state;
+
+	b->hold = true;
+	program_bytes(b, 0, &zero, 1);
+	devtest_run(&b->t);
+	assert_true(b->t.dev->throttled);
+	end_held(b, -EIO);
+	assert_false(b->t.dev->throttled);
+	assert_non_null(strstr(b->t.last_msg, "vars.fd"));
+	wr8(b, 0, 0x70);
+	assert_int_equal(rd8(b, 0), 0x90); /* ready, and could not program */
+	wr8(b, 0, 0xff);
+}
+
+static void writes_of_more_than_a_byte_are_no_commands_of_the_byte_form(void **state)
+{
+	struct bench *b = *state;
+
+	for (unsigned int size = 2; size <= 8; size *= 2)
+		devtest_mmio_write(&b->t, BASE, size, 0x7070707070707070);
+	assert_true(shown(b));
+}
+
+static void random_bytes_keep_array_and_file_the_same(void **state)
+{
+	static const u8 likely[] = { 0x10, 0x20, 0xd0, 0x40, 0xe8, 0xff, 0x50, 0x70, 0x60, 0x90 };
+	struct bench *b = *state;
+	u32 x = 1;
+
+	for (int i = 0; i < 20000; i++) {
+		x = x * 1664525 + 1013904223;
+		wr8(b, (x >> 8) % SIZE,
+		    x % 3 ? likely[(x >> 24) % ARRAY_SIZE(likely)] : (u8)(x >> 24));
+		if (!(x >> 20 & 7))
+			devtest_run(&b->t);
+		rd8(b, (x >> 6) % SIZE);
+	}
+	devtest_run(&b->t);
+	assert_same(b);
+}
+
+static void sizes_of_the_byte_form_are_multiples_of_its_blocks(void **state)
+{
+	struct bench *b = *state;
+	struct lkvm_error err = { 0 };
+
+	dev_destroy(b->t.dev);
+	b->t.dev = NULL;
+	bus_remove(&b->t.mmio, BASE);
+	gmem_fini(&b->t.gmem);
+	b->disk.size = BYTE_BLOCK / 2;
+	assert_int_equal(plug(b, &err), -EINVAL);
+	b->disk.size = 3 * BYTE_BLOCK; /* no power of two, as is the file of OVMF */
+	assert_int_equal(plug(b, &err), 0);
+}
 
 int main(void)
 {
@@ -821,6 +1014,13 @@ int main(void)
 		T(sizes_that_chips_do_not_have_are_refused),
 		T(a_file_that_became_shorter_is_refused),
 		T(a_host_that_keeps_the_memory_shown_keeps_the_guest_in_the_array),
+		B(firmware_that_probes_finds_flash_and_not_rom_or_ram),
+		B(bytes_are_programmed_without_waiting_and_its_vcpu_waits_for_the_file),
+		B(what_changes_while_the_file_is_written_follows),
+		B(a_host_that_fails_lets_the_vcpu_of_the_byte_form_go_on),
+		B(writes_of_more_than_a_byte_are_no_commands_of_the_byte_form),
+		B(random_bytes_keep_array_and_file_the_same),
+		B(sizes_of_the_byte_form_are_multiples_of_its_blocks),
 	};
 
 	return cmocka_run_group_tests_name("cfi flash", tests, NULL, NULL);

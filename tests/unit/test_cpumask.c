@@ -1,7 +1,8 @@
 /*
  * test_cpumask.c - lists of CPUs, as users and the kernel write them.
  *
- * Does not prove that a thread runs where it was pinned: arm64/test_pmu.c looks at that.
+ * Does not prove that a thread runs where it was pinned: arm64/test_pmu.c and x86/test_no_exits.c
+ * look at that.
  */
 /* clang-format off */
 #include <stdarg.h>
@@ -105,6 +106,65 @@ static void sets_are_compared_and_cut(void **state)
 	assert_true(cpu_mask_subset(&c, &a));
 }
 
+static void sets_are_lists_again(void **state)
+{
+	static const char *const lists[] = {
+		"", "0", "0-1", "0-3,8", "63-64", "1023", "0-1023", "1,3,5,7-9,1022-1023",
+	};
+	struct cpu_mask mask, again;
+	char buf[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		cpu_mask_parse(lists[i], &mask);
+		cpu_mask_format(&mask, buf, sizeof(buf));
+		assert_string_equal(buf, lists[i]);
+	}
+	for (size_t size = 4; size < sizeof(buf); size++) {
+		memset(&mask, 0x55, sizeof(mask));
+		memset(buf, 'x', sizeof(buf));
+		cpu_mask_format(&mask, buf, size);
+		assert_in_range(strlen(buf), 3, size - 1);
+		assert_non_null(strstr(buf, "..."));
+		*strstr(buf, "...") = 0;
+		assert_int_equal(cpu_mask_parse(buf, &again), 0);
+		assert_true(cpu_mask_subset(&again, &mask));
+	}
+}
+
+static void cpus_of_a_set_are_counted_and_chosen(void **state)
+{
+	struct cpu_mask mask, want;
+
+	(void)state;
+	cpu_mask_parse("2,5-6,64,1023", &mask);
+	assert_int_equal(cpu_mask_count(&mask), 5);
+	assert_int_equal(cpu_mask_nth(&mask, 0), 2);
+	assert_int_equal(cpu_mask_nth(&mask, 3), 64);
+	assert_int_equal(cpu_mask_nth(&mask, 4), 1023);
+	assert_int_equal(cpu_mask_nth(&mask, 5), -1);
+	assert_int_equal(cpu_mask_nth(&mask, UINT32_MAX), -1);
+
+	want = mask;
+	cpu_mask_first(&mask, 6);
+	assert_memory_equal(&mask, &want, sizeof(mask));
+	cpu_mask_first(&mask, 4);
+	cpu_mask_parse("2,5-6,64", &want);
+	assert_memory_equal(&mask, &want, sizeof(mask));
+	cpu_mask_first(&mask, 2);
+	cpu_mask_parse("2,5", &want);
+	assert_memory_equal(&mask, &want, sizeof(mask));
+	cpu_mask_first(&mask, 0);
+	assert_true(cpu_mask_empty(&mask));
+	assert_int_equal(cpu_mask_count(&mask), 0);
+
+	cpu_mask_only(&mask, 1023);
+	assert_int_equal(cpu_mask_count(&mask), 1);
+	assert_int_equal(cpu_mask_nth(&mask, 0), 1023);
+	cpu_mask_only(&mask, -1);
+	assert_true(cpu_mask_empty(&mask));
+}
+
 static void this_thread_may_run_somewhere(void **state)
 {
 	struct cpu_mask mask;
@@ -121,6 +181,8 @@ int main(void)
 		cmocka_unit_test(lists_are_sets),
 		cmocka_unit_test(what_is_no_list_is_refused),
 		cmocka_unit_test(sets_are_compared_and_cut),
+		cmocka_unit_test(sets_are_lists_again),
+		cmocka_unit_test(cpus_of_a_set_are_counted_and_chosen),
 		cmocka_unit_test(this_thread_may_run_somewhere),
 	};
 

@@ -24,6 +24,8 @@ static struct {
 	struct kvm_irq_routing_entry entries[N_PINS + IRQ_MAX_MSI];
 	unsigned int n_irqfds;
 	int table_ret;
+	struct kvm_msi sent;
+	int send_ret;
 } k;
 
 static int set_table(const struct kvm_irq_routing *table)
@@ -48,6 +50,9 @@ static int play_ioctl(void *ctx, int fd, unsigned long req, unsigned long arg)
 	case KVM_IRQFD:
 		k.n_irqfds += ((const struct kvm_irqfd *)arg)->flags ? -1u : 1u;
 		return 0;
+	case KVM_SIGNAL_MSI:
+		k.sent = *(const struct kvm_msi *)arg;
+		return k.send_ret;
 	}
 	fail_msg("request 0x%lx", req);
 	return -1;
@@ -171,6 +176,101 @@ static void all_messages_have_room_behind_the_pins(void **state)
 	msi_router_fini(&r);
 }
 
+/* ---- those of a controller that is not KVM's ----------------------------------------------- */
+
+static void a_pin_that_is_a_message_can_be_rewritten(void **state)
+{
+	struct msi_router r = router(N_PINS);
+
+	(void)state;
+	assert_int_equal(bind(&r, 3, 30), 0);
+	assert_int_equal(msi_router_set_pin(&r, 1, 0xfee01000, 0xc051), 0);
+	assert_int_equal(k.n_tables, 2);
+	assert_int_equal(k.nr, N_PINS + 1);
+	assert_int_equal(k.entries[1].gsi, 1);
+	assert_int_equal(k.entries[1].type, KVM_IRQ_ROUTING_MSI);
+	assert_int_equal(k.entries[1].u.msi.address_lo, 0xfee01000);
+	assert_int_equal(k.entries[1].u.msi.data, 0xc051);
+	assert_int_equal(k.entries[0].gsi, 0);
+	assert_int_equal(k.entries[2].gsi, 2);
+	check_entry(N_PINS, 3, 30);
+
+	/* the same again costs nothing, however often a guest does it */
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(msi_router_set_pin(&r, 1, 0xfee01000, 0xc051), 0);
+	assert_int_equal(k.n_tables, 2);
+	msi_router_fini(&r);
+}
+
+static void a_pin_that_is_refused_is_what_it_was(void **state)
+{
+	struct msi_router r = router(N_PINS);
+
+	(void)state;
+	assert_int_equal(msi_router_set_pin(&r, 1, 0xfee01000, 0x51), 0);
+	k.table_ret = -ENOMEM;
+	assert_int_equal(msi_router_set_pin(&r, 1, 0xfee01000, 0x52), -ENOMEM);
+	k.table_ret = 0;
+	assert_int_equal(bind(&r, 0, 1), 0);
+	assert_int_equal(k.entries[1].u.msi.data, 0x51);
+	/* and it is asked for anew */
+	assert_int_equal(msi_router_set_pin(&r, 1, 0xfee01000, 0x52), 0);
+	assert_int_equal(k.entries[1].u.msi.data, 0x52);
+	msi_router_fini(&r);
+}
+
+static void a_message_can_be_sent_at_once(void **state)
+{
+	static const int results[] = { 1, 0, -EPERM, -EINVAL };
+	struct msi_router r = router(0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		k.send_ret = results[i];
+		assert_int_equal(msi_router_send(&r, 0xfee05fe4, 0x4051), results[i]);
+		assert_int_equal(k.sent.address_lo, 0xfee05fe4);
+		assert_int_equal(k.sent.address_hi, 0);
+		assert_int_equal(k.sent.data, 0x4051);
+		assert_int_equal(k.sent.flags, 0);
+	}
+	assert_int_equal(k.n_tables, 0);
+	msi_router_fini(&r);
+}
+
+/* Bits 11:5 of the address are bits 14:8 of the destination, for KVM bits 31:8 of address_hi. */
+static void destinations_of_15_bits_reach_kvm(void **state)
+{
+	static const struct {
+		u64 addr;
+		u32 lo, hi;
+	} cases[] = {
+		{ 0xfee00000, 0xfee00000, 0 },	    { 0xfeeff000, 0xfeeff000, 0 },
+		{ 0xfee2c020, 0xfee2c000, 0x100 },  /* 0x12c = 300 */
+		{ 0xfeefefe0, 0xfeefe000, 0x7f00 }, /* 0x7ffe */
+		{ 0xfeeff01f, 0xfeeff01f, 0 },	    /* modes and hints are no part of it */
+		{ 0xfeeffffc, 0xfeeff01c, 0x7f00 },
+	};
+	struct msi_router r = router(N_PINS);
+
+	(void)state;
+	r.ext_dest = true;
+	k.send_ret = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct irq_msi msi = { .addr = cases[i].addr, .data = 7, .bound = true };
+
+		assert_int_equal(msi_router_bind(&r, &msi), 0);
+		assert_int_equal(msi_router_set_pin(&r, 2, cases[i].addr, 8), 0);
+		assert_int_equal(msi_router_send(&r, cases[i].addr, 9), 1);
+		assert_int_equal(k.entries[N_PINS].u.msi.address_lo, cases[i].lo);
+		assert_int_equal(k.entries[N_PINS].u.msi.address_hi, cases[i].hi);
+		assert_int_equal(k.entries[2].u.msi.address_lo, cases[i].lo);
+		assert_int_equal(k.entries[2].u.msi.address_hi, cases[i].hi);
+		assert_int_equal(k.sent.address_lo, cases[i].lo);
+		assert_int_equal(k.sent.address_hi, cases[i].hi);
+	}
+	msi_router_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +279,10 @@ int main(void)
 		cmocka_unit_test(the_table_is_set_only_when_a_message_changes),
 		cmocka_unit_test(a_table_that_is_refused_leaves_the_one_before),
 		cmocka_unit_test(all_messages_have_room_behind_the_pins),
+		cmocka_unit_test(a_pin_that_is_a_message_can_be_rewritten),
+		cmocka_unit_test(a_pin_that_is_refused_is_what_it_was),
+		cmocka_unit_test(a_message_can_be_sent_at_once),
+		cmocka_unit_test(destinations_of_15_bits_reach_kvm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

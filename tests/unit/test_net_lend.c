@@ -188,7 +188,7 @@ static struct card *pci_card(void)
 		.name = "pci",
 		.ranges = { { &c->t.ports, PCID_PORT_ADDRESS, 8, BUS_SIZE_ANY, PCI_HOST_TAG_PORTS },
 			    { &c->t.mmio, ECAM, 0x100000, BUS_SIZE_ANY, PCI_HOST_TAG_ECAM } },
-		.cfg = &(struct pci_host_cfg){ &c->bus },
+		.cfg = &(struct pci_host_cfg){ .bus = &c->bus },
 	};
 
 	net.net = &c->f.net;

@@ -39,7 +39,7 @@ static void setup(struct board *b)
 						  PCI_HOST_TAG_PORTS },
 						{ &b->t.mmio, ECAM, ECAM_LEN, BUS_SIZE_ANY,
 						  PCI_HOST_TAG_ECAM } },
-				    .cfg = &(struct pci_host_cfg){ &b->bus },
+				    .cfg = &(struct pci_host_cfg){ .bus = &b->bus },
 			    });
 }
 

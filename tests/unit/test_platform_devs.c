@@ -258,7 +258,7 @@ static void pci_setup(struct pci_board *b)
 					       .name = "pci",
 					       .ranges = { { &b->t.mmio, PCI_ECAM, MIB,
 							     BUS_SIZE_ANY, PCI_HOST_TAG_ECAM } },
-					       .cfg = &(struct pci_host_cfg){ &b->bus } },
+					       .cfg = &(struct pci_host_cfg){ .bus = &b->bus } },
 			   &b->t.env, &err),
 		0);
 	assert_int_equal(dev_create(&b->t.dev,

@@ -78,11 +78,12 @@ static void plug_at(struct rig *r, u64 base, struct dev **dev, struct vfake **f,
 		fail_msg("%s", err.msg);
 }
 
-static void rig_init(struct rig *r)
+static void rig_init_of(struct rig *r, bool private)
 {
 	*r = (struct rig){ 0 };
 	devtest_init(&r->t, 0);
 	devtest_add_ram(&r->t, 0, RAM);
+	r->t.gmem.backing.private = private; /* what is made of it is KVM's matter */
 	r->fd = memfd_create("disk", MFD_CLOEXEC);
 	assert_int_equal(write(r->fd, "0123456789abcdef", 16), 16);
 	plug_at(r, BASE, &r->t.dev, &r->f, &r->t.env);
@@ -93,6 +94,11 @@ static void rig_fini(struct rig *r)
 {
 	devtest_fini(&r->t);
 	close(r->fd);
+}
+
+static void rig_init(struct rig *r)
+{
+	rig_init_of(r, false);
 }
 
 static bool set_up_queue(struct rig *r, unsigned int i)
@@ -172,6 +178,18 @@ static void features_of_the_core_are_offered_beside_those_of_the_type(void **sta
 	assert_int_equal(r.f->v.accepted, ALL_FEATURES);
 	assert_true(virtio_has(&r.f->v, 40));
 	assert_false(virtio_has(&r.f->v, 1));
+	assert_works(&r, 0);
+	rig_fini(&r);
+}
+
+static void a_guest_with_private_memory_is_offered_access_platform(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init_of(&r, true);
+	assert_int_equal(vmmio_offered(&r.m), ALL_FEATURES | BIT(VIRTIO_F_ACCESS_PLATFORM));
+	bring_up(&r, BIT(VIRTIO_F_ACCESS_PLATFORM));
 	assert_works(&r, 0);
 	rig_fini(&r);
 }
@@ -1273,6 +1291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(features_of_the_core_are_offered_beside_those_of_the_type),
+		cmocka_unit_test(a_guest_with_private_memory_is_offered_access_platform),
 		cmocka_unit_test(each_feature_that_was_not_offered_is_refused),
 		cmocka_unit_test(a_driver_for_legacy_devices_gets_no_features_ok),
 		cmocka_unit_test(features_are_frozen_by_features_ok),

@@ -45,7 +45,7 @@ static void setup_bridge(struct board *b)
 		.name = "pci",
 		.ranges = { { &b->t.ports, PCID_PORT_ADDRESS, 8, BUS_SIZE_ANY, PCI_HOST_TAG_PORTS },
 			    { &b->t.mmio, ECAM, 0x100000, BUS_SIZE_ANY, PCI_HOST_TAG_ECAM } },
-		.cfg = &(struct pci_host_cfg){ &b->bus },
+		.cfg = &(struct pci_host_cfg){ .bus = &b->bus },
 	};
 
 	memset(b, 0, sizeof(*b));

@@ -5,6 +5,7 @@ deb_arch=arm64
 triplet=aarch64-linux-gnu
 kernel_package="linux-image-cloud-arm64"
 kernel_suite=trixie-backports # KVM offers EL2 to guests since Linux 6.16
+firmware_package=             # for guests
 console=ttyAMA0               # the bed's; a guest of lkvm has ttyS0
 kvm_modules=()                # Debian builds it in
 kernel_args="kvm-arm.mode=nested"

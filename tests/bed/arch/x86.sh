@@ -5,6 +5,7 @@ deb_arch=amd64                         # Debian's name of the architecture
 triplet=x86_64-linux-gnu                 # and its compiler's; "$triplet-gcc" is the native one, too
 kernel_package="linux-image-cloud-amd64" # small, and what cloud machines run
 kernel_suite=                            # that it is taken from by default: this machine's own
+firmware_package=ovmf                    # for guests
 console=ttyS0                            # of the bed
 kvm_modules=(kvm_amd)
 kernel_args='' # that the bed's kernel needs

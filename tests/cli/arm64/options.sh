@@ -116,6 +116,8 @@ for i in gicv2 gicv2m; do
 	FAKEKVM=gicv2 refused "--irqchip $i: nested guests need a GICv3" run -k "$K" --nested --irqchip $i
 done
 
+refused '--cpus 256: arm64 guests have 1 to 255' run -k "$K" -c 256
+
 accepted --dump-dtb "$T/dtb"
 [ "$(head -c 4 "$T/dtb" | od -An -tx1 | tr -d ' ')" = d00dfeed ] && why= || why='no tree in the file; '
 verdict '--dump-dtb writes the device tree' "$why"

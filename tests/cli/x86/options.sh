@@ -9,16 +9,11 @@
 
 # ---- arm64's ----------------------------------------------------------------------------
 
-for o in -f --firmware -F --flash --firmware-address --dump-dtb --sve-max-vl --irqchip --counter-offset \
-	--pmu-partition --pmu-partition-abi; do
-	case $o in
-	-f) name=--firmware: ;;
-	-F) name=--flash: ;;
-	*) name=$o: ;;
-	esac
-	refused "$name" run -k "$K" $o value
+for o in --firmware-address --dump-dtb --sve-max-vl --counter-offset --pmu-partition \
+	--pmu-partition-abi; do
+	refused "$o:" run -k "$K" $o value
 done
-for o in --pmu --pmu=counters=4 --disable-mte --no-pvtime --nested --e2h0; do
+for o in --pmu --pmu=counters=4 --disable-mte --no-pvtime --e2h0; do
 	refused "${o%%=*}:" run -k "$K" $o
 done
 refused '--pmu-partition: only arm64 guests have it (this lkvm runs x86-64 guests)' run \
@@ -27,12 +22,13 @@ refused '--dump-dtb: there is none: guests are described by ACPI, see --dump-acp
 	-k "$K" --dump-dtb x
 "$LKVM" run --help >"$T/out" 2>"$T/err"
 why=
-for o in nested pmu firmware flash dump-dtb irqchip sve-max-vl; do
+for o in pmu dump-dtb e2h0 firmware-address sve-max-vl; do
 	! grep -q -- "--$o" "$T/out" || why="$why--$o is in the help; "
 done
 verdict 'the help does not list what guests do not have' "$why"
-grep -qxF 'usage: lkvm run --kernel FILE [OPTIONS]' "$T/out" && why= || why='it says something else; '
-verdict 'the help says what is booted: a kernel' "$why"
+grep -qxF 'usage: lkvm run --kernel FILE | --firmware FILE [OPTIONS]' "$T/out" && why= ||
+	why='it says something else; '
+verdict 'the help says what is booted' "$why"
 
 # ---- our own ----------------------------------------------------------------------------
 
@@ -55,7 +51,10 @@ accepted --dump-acpi "$T/acpi"
 [ "$(head -c 8 "$T/acpi")" = 'RSD PTR ' ] && why= || why='no tables in the file'
 verdict "--dump-acpi writes the tables" "$why"
 
-refused '--cpus' run -k "$K" -c 255,sockets=51,cores=5
+refused 'id 404 and --irqchip kernel takes at most 254' run -k "$K" --irqchip kernel \
+	-c 255,sockets=51,cores=5
+refused 'id 255 and --irqchip kernel takes at most 254' run -k "$K" --irqchip kernel -c 256
+value irqchip gic 'must be auto, kernel or split'
 for p in -1 abc 0x10000 65536 '' 0 0xfffd 0x100000000000000f4 0x1000000f4 0x3f8 0x3f5 0x20 0x61 0x40 \
 	0x4d0 0x600 0x505; do
 	refused '--debug-exit' run -k "$K" "--debug-exit=$p"

@@ -18,6 +18,8 @@ enum cpuid_fixture_id {
 	CPUID_FIXTURE_AMD,	      /* a whole server processor, SVM included */
 	CPUID_FIXTURE_AMD_EMULATED,   /* the KVM inside the test bed */
 	CPUID_FIXTURE_HYGON,
+	CPUID_FIXTURE_INTEL_NEXT, /* with LKGS, FRED, CET, AMX and a PMU */
+	CPUID_FIXTURE_AMD_NEXT,	  /* with shadow stacks and PerfMonV2 */
 	N_CPUID_FIXTURES,
 };
 
@@ -47,6 +49,12 @@ static inline const struct kvm_cpuid_entry2 *cpuid_fixture(enum cpuid_fixture_id
 	static const struct kvm_cpuid_entry2 hygon[] = {
 #include "tests/golden/x86/cpuid/hygon.def"
 	};
+	static const struct kvm_cpuid_entry2 intel_next[] = {
+#include "tests/golden/x86/cpuid/intel-next.def"
+	};
+	static const struct kvm_cpuid_entry2 amd_next[] = {
+#include "tests/golden/x86/cpuid/amd-next.def"
+	};
 #undef LEAF
 	static const struct {
 		const struct kvm_cpuid_entry2 *entries;
@@ -57,6 +65,8 @@ static inline const struct kvm_cpuid_entry2 *cpuid_fixture(enum cpuid_fixture_id
 		[CPUID_FIXTURE_AMD] = { amd, ARRAY_SIZE(amd) },
 		[CPUID_FIXTURE_AMD_EMULATED] = { amd_emulated, ARRAY_SIZE(amd_emulated) },
 		[CPUID_FIXTURE_HYGON] = { hygon, ARRAY_SIZE(hygon) },
+		[CPUID_FIXTURE_INTEL_NEXT] = { intel_next, ARRAY_SIZE(intel_next) },
+		[CPUID_FIXTURE_AMD_NEXT] = { amd_next, ARRAY_SIZE(amd_next) },
 	};
 
 	*n_entries = (u32)fixtures[id].n;
@@ -67,9 +77,13 @@ static inline const struct kvm_cpuid_entry2 *cpuid_fixture(enum cpuid_fixture_id
 static inline const char *cpuid_fixture_name(enum cpuid_fixture_id id)
 {
 	static const char *const names[N_CPUID_FIXTURES] = {
-		[CPUID_FIXTURE_INTEL] = "intel", [CPUID_FIXTURE_INTEL_SOFTWARE] = "intel-software",
-		[CPUID_FIXTURE_AMD] = "amd",	 [CPUID_FIXTURE_AMD_EMULATED] = "amd-emulated",
+		[CPUID_FIXTURE_INTEL] = "intel",
+		[CPUID_FIXTURE_INTEL_SOFTWARE] = "intel-software",
+		[CPUID_FIXTURE_AMD] = "amd",
+		[CPUID_FIXTURE_AMD_EMULATED] = "amd-emulated",
 		[CPUID_FIXTURE_HYGON] = "hygon",
+		[CPUID_FIXTURE_INTEL_NEXT] = "intel-next",
+		[CPUID_FIXTURE_AMD_NEXT] = "amd-next",
 	};
 
 	return names[id];

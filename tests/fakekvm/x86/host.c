@@ -78,6 +78,8 @@ void x86_init(struct fakekvm *fk)
 	x86_take_cpuid(fk, entries, n);
 	if (fk->host->refused_msr)
 		fakekvm_refuse_msr(fk, fk->host->refused_msr);
+	if (fk->host->snp)
+		x86_snp_init(fk);
 }
 
 #define HOST(id, text, ...)                               \
@@ -93,7 +95,10 @@ HOST(fakekvm_x86_intel_software, "intel-software", .cpuid = CPUID_FIXTURE_INTEL_
      .refused_msr = 0x10a);
 HOST(fakekvm_x86_amd, "amd", .cpuid = CPUID_FIXTURE_AMD, .refused_msr = 0x10a);
 HOST(fakekvm_x86_amd_emulated, "amd-emulated", .cpuid = CPUID_FIXTURE_AMD_EMULATED);
+HOST(fakekvm_x86_snp, "amd-snp", .cpuid = CPUID_FIXTURE_AMD, .refused_msr = 0x10a, .snp = true);
 HOST(fakekvm_x86_hygon, "hygon", .cpuid = CPUID_FIXTURE_HYGON, .refused_msr = 0x10a);
+HOST(fakekvm_x86_intel_next, "intel-next", .cpuid = CPUID_FIXTURE_INTEL_NEXT, .wants_tss = true);
+HOST(fakekvm_x86_amd_next, "amd-next", .cpuid = CPUID_FIXTURE_AMD_NEXT, .refused_msr = 0x10a);
 
 const struct fake_host *const fakekvm_hosts[] = {
 	&fakekvm_x86_intel,
@@ -101,5 +106,8 @@ const struct fake_host *const fakekvm_hosts[] = {
 	&fakekvm_x86_hygon,
 	&fakekvm_x86_amd_emulated,
 	&fakekvm_x86_intel_software,
+	&fakekvm_x86_intel_next,
+	&fakekvm_x86_amd_next,
+	&fakekvm_x86_snp,
 	NULL,
 };

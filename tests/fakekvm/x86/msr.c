@@ -7,6 +7,13 @@
 #define MSR_ARCH_CAP	  0x10a
 #define MSR_PAT		  0x277
 #define MSR_EFER	  0xc0000080
+#define MSR_U_CET	  0x6a0
+#define MSR_S_CET	  0x6a2
+#define MSR_PL0_SSP	  0x6a4
+#define MSR_PL3_SSP	  0x6a7
+#define MSR_INT_SSP_TAB	  0x6a8
+#define MSR_TSC_DEADLINE  0x6e0
+#define MSR_XSS		  0xda0
 #define MSR_KVM_CLOCK	  0x12
 #define MSR_KVM_CLOCK_NEW 0x4b564d01
 #define MAX_ENTRIES	  256 /* E2BIG from here on: observed */
@@ -48,7 +55,11 @@ static const struct msr_range {
 	{ 0x2ff, 0x2ff, PLAIN },	   /* MTRR default type */
 	{ 0x345, 0x345, FEATURE },	   /* PERF_CAPABILITIES */
 	{ 0x400, 0x47f, PLAIN },	   /* machine check banks */
+	{ 0x6a0, 0x6a0, PLAIN },	   /* U_CET */
+	{ 0x6a2, 0x6a2, PLAIN },	   /* S_CET */
+	{ 0x6a4, 0x6a8, PLAIN },	   /* PL0_SSP to PL3_SSP, INTERRUPT_SSP_TABLE */
 	{ 0x6e0, 0x6e0, PLAIN },	   /* TSC_DEADLINE */
+	{ 0xda0, 0xda0, PLAIN },	   /* XSS */
 	{ 0xc0000080, 0xc0000084, PLAIN }, /* EFER, STAR, LSTAR, CSTAR, FMASK */
 	{ 0xc0000100, 0xc0000104, PLAIN }, /* FS, GS, KERNEL_GS, TSC_AUX, TSC ratio */
 	{ 0xc0010015, 0xc0010015, PLAIN }, /* HWCR */
@@ -114,12 +125,77 @@ static bool pat_valid(u64 val)
 	return true;
 }
 
-static bool get_msr(const struct fake_call *c, u32 index, u64 *val)
+/* ---- Shadow stacks and indirect branch tracking (SDM 1, "Control-flow Enforcement Technology") */
+
+static u32 features(const struct x86_vcpu *v, bool edx)
+{
+	const struct kvm_cpuid_entry2 *e = x86_cpuid(v, 7, 0);
+
+	return !e ? 0 : edx ? e->edx : e->ecx;
+}
+
+bool x86_has_shstk(const struct x86_vcpu *v)
+{
+	return features(v, false) >> 7 & 1;
+}
+
+static bool has_ibt(const struct x86_vcpu *v)
+{
+	return features(v, true) >> 20 & 1;
+}
+
+static bool canonical(u64 val)
+{
+	return (u64)((s64)(val << 16) >> 16) == val;
+}
+
+bool x86_is_ssp(u64 val)
+{
+	return canonical(val) && !(val & 3);
+}
+
+static bool is_cet(u32 index)
+{
+	return index >= MSR_U_CET && index <= MSR_INT_SSP_TAB;
+}
+
+/* KVM refuses them where CPUID does not have the feature. */
+static bool has_cet_msr(const struct x86_vcpu *v, u32 index)
+{
+	if (index == MSR_U_CET || index == MSR_S_CET)
+		return x86_has_shstk(v) || has_ibt(v);
+	return x86_has_shstk(v);
+}
+
+static bool cet_valid(const struct x86_vcpu *v, u32 index, u64 val)
+{
+	const u64 shstk = 0x3, ibt = ~0x3c3ull;
+
+	if (index >= MSR_PL0_SSP && index <= MSR_PL3_SSP)
+		return x86_is_ssp(val);
+	if (index == MSR_INT_SSP_TAB)
+		return canonical(val);
+	return canonical(val & ~0xfffull) &&
+	       !(val & ~((x86_has_shstk(v) ? shstk : 0) | (has_ibt(v) ? ibt : 0)));
+}
+
+/* Bits are those of CPUID 0xD.1 ECX and EDX; what is not there is zero. */
+static bool xss_valid(const struct x86_vcpu *v, u64 val)
+{
+	const struct kvm_cpuid_entry2 *e = x86_cpuid(v, 0xd, 1);
+	u64 bits = e && e->eax & 8 ? (u64)e->edx << 32 | e->ecx : 0;
+
+	return !(val & ~bits);
+}
+
+/* ---- one of them ---- */
+
+bool x86_get_msr(const struct fake_call *c, u32 index, u64 *val)
 {
 	const struct x86_vcpu *v = x86_vcpu(c->vcpu);
 	int slot = x86_msr_slot(index);
 
-	if (slot < 0 || refused(c->fk, index))
+	if (slot < 0 || refused(c->fk, index) || (is_cet(index) && !has_cet_msr(v, index)))
 		return false;
 	*val = index == MSR_APIC_BASE ? v->sregs.apic_base
 	       : index == MSR_EFER    ? v->sregs.efer
@@ -127,21 +203,39 @@ static bool get_msr(const struct fake_call *c, u32 index, u64 *val)
 	return true;
 }
 
-static bool set_msr(const struct fake_call *c, u32 index, u64 val)
+static bool valid(const struct x86_vcpu *v, u32 index, u64 val)
+{
+	if (is_cet(index))
+		return has_cet_msr(v, index) && cet_valid(v, index, val);
+	switch (index) {
+	case MSR_PAT:
+		return pat_valid(val);
+	case MSR_XSS:
+		return xss_valid(v, val);
+	case MSR_APIC_BASE:
+		return !x86_check_apic_base(v, val);
+	}
+	return true;
+}
+
+bool x86_set_msr(const struct fake_call *c, u32 index, u64 val)
 {
 	struct x86_vcpu *v = x86_vcpu(c->vcpu);
 	const struct msr_range *r;
 	int slot;
 
 	r = find_range(index, &slot);
-	if (!r || r->kind == READ_ONLY || refused(c->fk, index) ||
-	    (index == MSR_PAT && !pat_valid(val)))
+	if (!r || r->kind == READ_ONLY || refused(c->fk, index) || !valid(v, index, val))
 		return false;
-	if (index == MSR_APIC_BASE) {
-		if (x86_check_apic_base(v, val))
-			return false;
+	/* SDM 3A, "TSC-Deadline Mode": in other modes writes are ignored */
+	if (index == MSR_TSC_DEADLINE && (get_le32(v->lapic.regs + 0x320) & 0x60000) != 0x40000)
+		return true;
+	if (index == MSR_XSS && v->cet_set && val != v->msrs[slot])
+		fake_complain(c->fk, "XSS is set after the state of CET, which it enables");
+	if (is_cet(index) && val)
+		v->cet_set = true;
+	if (index == MSR_APIC_BASE)
 		v->sregs.apic_base = val;
-	}
 	if (index == MSR_EFER)
 		v->sregs.efer = val;
 	v->msrs[slot] = val;
@@ -160,7 +254,7 @@ int x86_get_msrs(struct fake_call *c)
 	if (m->nmsrs >= MAX_ENTRIES)
 		return -E2BIG;
 	for (i = 0; i < m->nmsrs; i++)
-		if (!get_msr(c, m->entries[i].index, &m->entries[i].data))
+		if (!x86_get_msr(c, m->entries[i].index, &m->entries[i].data))
 			break;
 	return (int)i;
 }
@@ -180,7 +274,7 @@ int x86_set_msrs(struct fake_call *c)
 	for (i = 0; i < m->nmsrs; i++) {
 		fake_note(c, " 0x%x=0x%llx", m->entries[i].index,
 			  (unsigned long long)m->entries[i].data);
-		if (!set_msr(c, m->entries[i].index, m->entries[i].data))
+		if (!x86_set_msr(c, m->entries[i].index, m->entries[i].data))
 			break;
 	}
 	return (int)i;
@@ -209,6 +303,18 @@ int x86_get_feature_msrs(struct fake_call *c)
 	return (int)i;
 }
 
+/* What KVM has no use for without a feature of the host it does not list. */
+static bool host_has(const struct fakekvm *fk, u32 index)
+{
+	for (u32 i = 0; is_cet(index) && i < fk->cpuid->nent; i++) {
+		const struct kvm_cpuid_entry2 *e = &fk->cpuid->entries[i];
+
+		if (e->function == 7 && e->index == 0)
+			return e->ecx >> 7 & 1 || e->edx >> 20 & 1;
+	}
+	return !is_cet(index);
+}
+
 /* 4.3: E2BIG writes the needed number. Refused ones are listed all the same. */
 static int put_list(struct fake_call *c, bool feature)
 {
@@ -221,7 +327,8 @@ static int put_list(struct fake_call *c, bool feature)
 	fake_note(c, " nmsrs %u", room);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ranges); i++) {
 		/* machine check banks are not listed (4.3) */
-		if ((feature && ranges[i].kind != FEATURE) || ranges[i].first == 0x400)
+		if ((feature && ranges[i].kind != FEATURE) || ranges[i].first == 0x400 ||
+		    !host_has(c->fk, ranges[i].first))
 			continue;
 		for (u32 index = ranges[i].first; index <= ranges[i].last; index++, n++)
 			if (n < room)

@@ -7,10 +7,12 @@
 #include <errno.h>
 
 #define CR0_PE	 BIT(0)
+#define CR0_WP	 BIT(16)
 #define CR0_NW	 BIT(29)
 #define CR0_CD	 BIT(30)
 #define CR0_PG	 BIT(31)
 #define CR4_PAE	 BIT(5)
+#define CR4_CET	 BIT(23)
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
 
@@ -74,6 +76,9 @@ int x86_check_sregs(const struct x86_vcpu *v, const struct kvm_sregs *s)
 	bool lma = s->efer & EFER_LMA;
 
 	if (!cr0_valid(s->cr0) || !cr4_valid(v, s->cr4))
+		return -EINVAL;
+	/* SDM 3A, 2.5: CET needs WP, which therefore cannot be cleared under it */
+	if (s->cr4 & CR4_CET && !(s->cr0 & CR0_WP))
 		return -EINVAL;
 	/* SDM 3A "Initializing IA-32e Mode": paging with LME is long mode: PAE, LMA */
 	if ((s->efer & EFER_LME) && (s->cr0 & CR0_PG)) {

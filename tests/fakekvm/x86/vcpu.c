@@ -4,6 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define CR4_VMXE	 BIT(13)
+#define MSR_TSC_DEADLINE 0x6e0
+#define LVT_TIMER	 0x320
+#define LVT_TIMER_MODE	 0x60000
+
 static bool lapic_in_kernel(const struct fake_call *c)
 {
 	return c->fk->host->arch->has_irqchip(c->vm);
@@ -160,15 +165,18 @@ static int copy_in(struct fake_call *c, void *to, size_t size)
 
 static int get_regs(struct fake_call *c)
 {
+	if (x86_snp_sealed(c->vm))
+		return -EINVAL;
 	return copy_out(c, &x86_vcpu(c->vcpu)->regs, sizeof(struct kvm_regs));
 }
 
 static int set_regs(struct fake_call *c)
 {
 	struct kvm_regs *r = &x86_vcpu(c->vcpu)->regs;
-	int ret = copy_in(c, r, sizeof(*r));
+	int ret = x86_snp_sealed(c->vm) ? -EINVAL : copy_in(c, r, sizeof(*r));
 
 	r->rflags |= 2; /* always one; observed */
+	x86_vcpu(c->vcpu)->events.exception.pending = 0;
 	if (!ret)
 		fake_note(c, " rip 0x%llx rsp 0x%llx rbx 0x%llx rsi 0x%llx rflags 0x%llx",
 			  (unsigned long long)r->rip, (unsigned long long)r->rsp,
@@ -192,21 +200,64 @@ static int set_fpu(struct fake_call *c)
 	return ret;
 }
 
-static int get_xsave(struct fake_call *c)
+/* 4.144: how many bytes it has; the host says. */
+static u32 xsave_size(const struct fake_call *c)
 {
-	return copy_out(c, &x86_vcpu(c->vcpu)->xsave, sizeof(struct kvm_xsave));
+	int size = fake_cap(c->fk, c->vm, KVM_CAP_XSAVE2);
+
+	return size > (int)sizeof(struct kvm_xsave) ? (u32)size : sizeof(struct kvm_xsave);
 }
 
+/* 4.42: only where it fits: EINVAL, as the source has it. */
+static int get_xsave(struct fake_call *c)
+{
+	if (xsave_size(c) > sizeof(struct kvm_xsave))
+		return -EINVAL;
+	return copy_out(c, x86_vcpu(c->vcpu)->xsave, sizeof(struct kvm_xsave));
+}
+
+static int get_xsave2(struct fake_call *c)
+{
+	return copy_out(c, x86_vcpu(c->vcpu)->xsave, xsave_size(c));
+}
+
+static u64 guest_xcr0(const struct x86_vcpu *v);
+
+/* SDM 1, "XSAVE Area": components CPUID has; EINVAL: observed. It is not the compacted format. */
 static int set_xsave(struct fake_call *c)
 {
-	return copy_in(c, &x86_vcpu(c->vcpu)->xsave, sizeof(struct kvm_xsave));
+	const u8 *in = fake_user(c);
+	struct x86_vcpu *v = x86_vcpu(c->vcpu);
+
+	if (!in)
+		return -EFAULT;
+	if (get_le64(in + 512) & ~(guest_xcr0(v) | 3) || get_le64(in + 520))
+		return -EINVAL;
+	return copy_in(c, v->xsave, xsave_size(c));
 }
 
 /* ---- Special registers (4.13, 4.14) ---- */
 
 static int get_sregs(struct fake_call *c)
 {
+	if (x86_snp_sealed(c->vm))
+		return -EINVAL;
 	return copy_out(c, &x86_vcpu(c->vcpu)->sregs, sizeof(struct kvm_sregs));
+}
+
+/* A restore begins with these: what comes after is looked at for its order. */
+static void take_sregs(struct fake_call *c, const struct kvm_sregs *s)
+{
+	const u64 x2apic = BIT(10);
+	struct x86_vcpu *v = x86_vcpu(c->vcpu);
+
+	if (v->lapic_set && (s->apic_base ^ v->sregs.apic_base) & x2apic)
+		fake_complain(c->fk, "the mode of the local APIC is set after its registers, whose "
+				     "layout it decides, 4.58");
+	if (v->init_waits && !x86_vmx_on(v) && s->cr4 & CR4_VMXE)
+		fake_complain(c->fk, "CR4.VMXE is set while an INIT waits that it would block");
+	v->cet_set = v->lapic_set = v->events_set = false;
+	v->sregs = *s;
 }
 
 static int set_sregs(struct fake_call *c)
@@ -216,6 +267,8 @@ static int set_sregs(struct fake_call *c)
 
 	if (!s)
 		return -EFAULT;
+	if (x86_snp_sealed(c->vm))
+		return -EINVAL;
 	fake_note(c, " cr0 0x%llx cr3 0x%llx cr4 0x%llx efer 0x%llx cs 0x%x l %u db %u apic 0x%llx",
 		  (unsigned long long)s->cr0, (unsigned long long)s->cr3,
 		  (unsigned long long)s->cr4, (unsigned long long)s->efer, s->cs.selector, s->cs.l,
@@ -228,7 +281,7 @@ static int set_sregs(struct fake_call *c)
 	if (!ret)
 		ret = x86_check_apic_base(x86_vcpu(c->vcpu), s->apic_base);
 	if (!ret)
-		x86_vcpu(c->vcpu)->sregs = *s;
+		take_sregs(c, s);
 	return ret;
 }
 
@@ -320,9 +373,20 @@ static int get_lapic(struct fake_call *c)
 	return copy_out(c, &x86_vcpu(c->vcpu)->lapic, sizeof(struct kvm_lapic_state));
 }
 
+/* 4.57: of 32 bits with the x2APIC API, else in the upper 8. EINVAL for another: the source. */
+static bool own_x2apic_id(const struct fake_call *c, const struct kvm_lapic_state *in)
+{
+	u32 id = get_le32(in->regs + 0x20);
+
+	return (x86_vm(c->vm)->x2apic & KVM_X2APIC_API_USE_32BIT_IDS ? id : id >> 24) ==
+	       c->vcpu->id;
+}
+
+/* SDM 3A, "TSC-Deadline Mode": the deadline goes with the mode of the timer. */
 static int set_lapic(struct fake_call *c)
 {
 	const struct kvm_lapic_state *in = fake_user(c);
+	struct x86_vcpu *v = x86_vcpu(c->vcpu);
 
 	if (!lapic_in_kernel(c))
 		return -EINVAL;
@@ -330,14 +394,31 @@ static int set_lapic(struct fake_call *c)
 		return -EFAULT;
 	fake_note(c, " lint0 0x%x lint1 0x%x", get_le32(in->regs + 0x350),
 		  get_le32(in->regs + 0x360));
-	x86_vcpu(c->vcpu)->lapic = *in;
+	if (v->sregs.apic_base & BIT(10) && !own_x2apic_id(c, in))
+		return -EINVAL;
+	if ((get_le32(in->regs + LVT_TIMER) ^ get_le32(v->lapic.regs + LVT_TIMER)) & LVT_TIMER_MODE)
+		v->msrs[x86_msr_slot(MSR_TSC_DEADLINE)] = 0;
+	v->lapic = *in;
+	v->lapic_set = true;
 	return 0;
 }
 
+/*
+ * 4.38. KVM carries out what waits first: an INIT that was put there between other parts of a
+ * state makes an end of these.
+ */
 static int get_mp_state(struct fake_call *c)
 {
-	struct kvm_mp_state s = { x86_vcpu(c->vcpu)->mp_state };
+	struct x86_vcpu *v = x86_vcpu(c->vcpu);
+	struct kvm_mp_state s;
 
+	if (v->init_waits && !x86_vmx_on(v)) {
+		fake_complain(c->fk, "KVM_GET_MP_STATE while an INIT waits that was put there");
+		v->init_waits = false;
+		v->events.smi.latched_init = 0;
+		v->mp_state = KVM_MP_STATE_INIT_RECEIVED;
+	}
+	s.mp_state = v->mp_state;
 	return copy_out(c, &s, sizeof(s));
 }
 
@@ -356,9 +437,32 @@ static int set_mp_state(struct fake_call *c)
 	return 0;
 }
 
+/* 4.31: observed to be always valid. */
 static int get_vcpu_events(struct fake_call *c)
 {
-	return copy_out(c, &x86_vcpu(c->vcpu)->events, sizeof(struct kvm_vcpu_events));
+	struct kvm_vcpu_events e = x86_vcpu(c->vcpu)->events;
+
+	e.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
+		  KVM_VCPUEVENT_VALID_SMM;
+	return copy_out(c, &e, sizeof(e));
+}
+
+/* 4.32: without its flag a field stays as it was. */
+static void take_events(struct x86_vcpu *v, const struct kvm_vcpu_events *in)
+{
+	struct kvm_vcpu_events e = *in;
+
+	if (!(in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING))
+		e.nmi.pending = v->events.nmi.pending;
+	if (!(in->flags & KVM_VCPUEVENT_VALID_SHADOW))
+		e.interrupt.shadow = v->events.interrupt.shadow;
+	if (!(in->flags & KVM_VCPUEVENT_VALID_SMM))
+		e.smi = v->events.smi;
+	if (!(in->flags & KVM_VCPUEVENT_VALID_PAYLOAD))
+		e.exception.pending = 0;
+	v->events = e;
+	v->events_set = true;
+	v->init_waits = e.smi.latched_init;
 }
 
 /* 4.32. Unknown flags, exception numbers above 31 and that of NMI: EINVAL, observed. */
@@ -377,7 +481,7 @@ static int set_vcpu_events(struct fake_call *c)
 	if ((in->exception.injected || in->exception.pending) &&
 	    (in->exception.nr > 31 || in->exception.nr == 2))
 		return -EINVAL;
-	x86_vcpu(c->vcpu)->events = *in;
+	take_events(x86_vcpu(c->vcpu), in);
 	return 0;
 }
 
@@ -396,6 +500,60 @@ static int set_debugregs(struct fake_call *c)
 	if (in->flags || in->dr6 >> 32 || in->dr7 >> 32)
 		return -EINVAL;
 	x86_vcpu(c->vcpu)->debugregs = *in;
+	return 0;
+}
+
+/* ---- KVM_GET_ONE_REG (4.69): MSRs, and what is none ---- */
+
+/* EINVAL for what there is not, SSP without shadow stacks in CPUID among it. */
+static int get_one_reg(struct fake_call *c)
+{
+	const struct kvm_one_reg *r = fake_user(c);
+	const struct x86_vcpu *v = x86_vcpu(c->vcpu);
+	u64 *val;
+
+	if (!r || !r->addr)
+		return -EFAULT;
+	val = (u64 *)(uintptr_t)r->addr;
+	fake_note(c, " 0x%llx", (unsigned long long)r->id);
+	if (r->id == KVM_X86_REG_KVM(KVM_REG_GUEST_SSP) && x86_has_shstk(v)) {
+		*val = v->ssp;
+		return 0;
+	}
+	return r->id == KVM_X86_REG_MSR(r->id) && x86_get_msr(c, (u32)r->id, val) ? 0 : -EINVAL;
+}
+
+static int set_one_reg(struct fake_call *c)
+{
+	const struct kvm_one_reg *r = fake_user(c);
+	struct x86_vcpu *v = x86_vcpu(c->vcpu);
+	u64 val;
+
+	if (!r || !r->addr)
+		return -EFAULT;
+	val = *(const u64 *)(uintptr_t)r->addr;
+	fake_note(c, " 0x%llx 0x%llx", (unsigned long long)r->id, (unsigned long long)val);
+	if (r->id == KVM_X86_REG_KVM(KVM_REG_GUEST_SSP) && x86_has_shstk(v) && x86_is_ssp(val)) {
+		v->ssp = val;
+		return 0;
+	}
+	return r->id == KVM_X86_REG_MSR(r->id) && x86_set_msr(c, (u32)r->id, val) ? 0 : -EINVAL;
+}
+
+/* SSP alone: MSRs have a list of their own. */
+static int get_reg_list(struct fake_call *c)
+{
+	struct kvm_reg_list *list = fake_user(c);
+	u64 n = x86_has_shstk(x86_vcpu(c->vcpu)), room;
+
+	if (!list)
+		return -EFAULT;
+	room = list->n;
+	list->n = n;
+	if (room < n)
+		return -E2BIG;
+	if (n)
+		list->reg[0] = KVM_X86_REG_KVM(KVM_REG_GUEST_SSP);
 	return 0;
 }
 
@@ -449,12 +607,17 @@ const struct fake_request x86_vcpu_requests[] = {
 	FAKE_REQUEST(KVM_GET_FPU, get_fpu),
 	FAKE_REQUEST(KVM_SET_FPU, set_fpu),
 	FAKE_REQUEST_CAP(KVM_GET_XSAVE, get_xsave, KVM_CAP_XSAVE),
-	FAKE_REQUEST(KVM_GET_XSAVE2, get_xsave),
+	FAKE_REQUEST(KVM_GET_XSAVE2, get_xsave2),
 	FAKE_REQUEST_CAP(KVM_SET_XSAVE, set_xsave, KVM_CAP_XSAVE),
 	FAKE_REQUEST_CAP(KVM_GET_XCRS, get_xcrs, KVM_CAP_XCRS),
 	FAKE_REQUEST_CAP(KVM_SET_XCRS, set_xcrs, KVM_CAP_XCRS),
 	FAKE_REQUEST(KVM_GET_MSRS, x86_get_msrs),
 	FAKE_REQUEST(KVM_SET_MSRS, x86_set_msrs),
+	FAKE_REQUEST_CAP(KVM_GET_ONE_REG, get_one_reg, KVM_CAP_ONE_REG),
+	FAKE_REQUEST_CAP(KVM_SET_ONE_REG, set_one_reg, KVM_CAP_ONE_REG),
+	FAKE_REQUEST_CAP(KVM_GET_REG_LIST, get_reg_list, KVM_CAP_ONE_REG),
+	FAKE_REQUEST_CAP(KVM_GET_NESTED_STATE, x86_get_nested, KVM_CAP_NESTED_STATE),
+	FAKE_REQUEST_CAP(KVM_SET_NESTED_STATE, x86_set_nested, KVM_CAP_NESTED_STATE),
 	FAKE_REQUEST(KVM_GET_LAPIC, get_lapic),
 	FAKE_REQUEST(KVM_SET_LAPIC, set_lapic),
 	FAKE_REQUEST(KVM_GET_CPUID2, get_cpuid2),

@@ -159,13 +159,19 @@ static int set_pit2(struct fake_call *c)
 	return 0;
 }
 
+/* 4.52: with 32-bit ids, bits 7:0 of address_hi must be zero. EINVAL: observed. */
+static bool is_address(const struct fake_vm *vm, u32 hi)
+{
+	return !(x86_vm(vm)->x2apic & KVM_X2APIC_API_USE_32BIT_IDS) || !(hi & 0xff);
+}
+
 /* 4.52. Pins beyond a chip's, chips and kinds that are not there: EINVAL, observed. */
 static int check_routing(struct fake_call *c, const struct kvm_irq_routing_entry *e)
 {
 	static const u32 pins[] = { 8, 8, KVM_IOAPIC_NUM_PINS };
 
 	if (e->type == KVM_IRQ_ROUTING_MSI)
-		return e->flags ? -EINVAL : 0;
+		return e->flags || !is_address(c->vm, e->u.msi.address_hi) ? -EINVAL : 0;
 	if (e->type != KVM_IRQ_ROUTING_IRQCHIP || e->flags || !x86_vm(c->vm)->irqchip)
 		return -EINVAL;
 	if (e->u.irqchip.irqchip >= ARRAY_SIZE(pins) ||
@@ -198,12 +204,51 @@ static int irq_line(struct fake_call *c, u32 irq, bool level)
 	return 0;
 }
 
-/* EPERM with nobody to deliver it to, EINVAL for any flag: observed. */
+#define MSI_LOGICAL BIT(2) /* SDM 3A, 11.11.1 */
+
+static bool any_x2apic(const struct fakekvm *fk, const struct fake_vm *vm)
+{
+	for (unsigned int i = 0; i < FAKE_MAX_VCPUS; i++)
+		if (fk->vcpus[i].vm == vm && fk->vcpus[i].used &&
+		    x86_vcpu(&fk->vcpus[i])->sregs.apic_base & BIT(10))
+			return true;
+	return false;
+}
+
+/*
+ * Physical mode names one CPU, or by all ones each, of as many bits as its mode has; with the quirk
+ * 0xff is each in x2APIC mode too. Ones that are nobody's: EPERM, an id that is nobody's: 0;
+ * observed.
+ */
+static int find_destination(const struct fake_call *c, const struct kvm_msi *m)
+{
+	u64 x2apic = x86_vm(c->vm)->x2apic;
+	u32 id = m->address_lo >> 12 & 0xff;
+
+	if (x2apic & KVM_X2APIC_API_USE_32BIT_IDS)
+		id |= m->address_hi & 0xffffff00;
+	if (!c->vm->n_vcpus)
+		return -EPERM;
+	if (m->address_lo & MSI_LOGICAL)
+		return 1;
+	if (id == UINT32_MAX)
+		return any_x2apic(c->fk, c->vm) ? 1 : -EPERM;
+	if (id == 0xff && !(x2apic & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK &&
+			    any_x2apic(c->fk, c->vm)))
+		return 1;
+	return fake_find_vcpu(c->fk, c->vm, id) != NULL;
+}
+
+/* EPERM without vCPUs, EINVAL for any flag: observed. Local APICs are taken to be switched on. */
 static int signal_msi(struct fake_call *c, const struct kvm_msi *m)
 {
-	if (m->flags)
+	int ret;
+
+	if (m->flags || !is_address(c->vm, m->address_hi))
 		return -EINVAL;
-	return c->vm->n_vcpus ? 1 : -EPERM;
+	ret = find_destination(c, m);
+	c->vm->n_irqs += ret > 0;
+	return ret;
 }
 
 /* 4.75: observed */
@@ -212,10 +257,10 @@ static int check_irqfd(struct fake_call *c)
 	return has_lapic(c->vm) ? 0 : -EINVAL;
 }
 
+/* 7.5: a split one has "no default GSI routes". */
 static u32 n_pins(const struct fake_vm *vm)
 {
-	(void)vm;
-	return KVM_IOAPIC_NUM_PINS;
+	return x86_vm(vm)->irqchip ? KVM_IOAPIC_NUM_PINS : 0;
 }
 
 /* ---- Pages KVM keeps for itself on Intel (4.36, 4.40) ---- */
@@ -316,7 +361,8 @@ static int get_clock(struct fake_call *c)
 
 	if (!data)
 		return -EFAULT;
-	*data = (struct kvm_clock_data){ .clock = 1, .flags = KVM_CLOCK_TSC_STABLE };
+	*data = (struct kvm_clock_data){ .clock = ++x86_vm(c->vm)->clock,
+					 .flags = KVM_CLOCK_TSC_STABLE };
 	return 0;
 }
 
@@ -329,6 +375,7 @@ static int set_clock(struct fake_call *c)
 		return -EFAULT;
 	if (data->flags & ~(u32)(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC))
 		return -EINVAL;
+	x86_vm(c->vm)->clock = data->clock;
 	return 0;
 }
 
@@ -371,7 +418,10 @@ static int run_check(struct fake_call *c)
 	struct kvm_run *run = c->vcpu->run;
 	const struct x86_vcpu *v = x86_vcpu(c->vcpu);
 	u64 reason;
+	int ret = x86_snp_run_check(c);
 
+	if (ret)
+		return ret;
 	if (c->fk->host->wants_tss && !x86_vm(c->vm)->tss_set) {
 		fake_complain(c->fk, "KVM_RUN on an Intel host without KVM_SET_TSS_ADDR, 4.36");
 		run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
@@ -435,6 +485,7 @@ static int enable_x2apic_api(struct fake_call *c, u64 flags)
 	if (flags & ~(u64)fake_cap(c->fk, NULL, KVM_CAP_X2APIC_API) || (flags & eoi) == eoi ||
 	    (flags & KVM_X2APIC_ENABLE_SUPPRESS_EOI_BROADCAST && !x86_vm(c->vm)->split))
 		return -EINVAL;
+	x86_vm(c->vm)->x2apic |= flags;
 	return 0;
 }
 
@@ -462,6 +513,8 @@ static int enable_cap(struct fake_call *c, const struct kvm_enable_cap *cap)
 		return enable_x2apic_api(c, cap->args[0]);
 	case KVM_CAP_MAX_VCPU_ID:
 		return enable_max_vcpu_id(c, cap->args[0]);
+	case KVM_CAP_EXIT_HYPERCALL:
+		return x86_snp_enable_hypercalls(c, cap->args[0]);
 	case KVM_CAP_X86_DISABLE_EXITS: /* 7.13: known bits, before vCPUs */
 		return cap->args[0] & ~(u64)value || c->vm->n_vcpus ? -EINVAL : 0;
 	case KVM_CAP_DISABLE_QUIRKS2:	 /* 7.30 */
@@ -487,6 +540,8 @@ static const struct fake_request sys_requests[] = {
 	FAKE_REQUEST_CAP(KVM_GET_MSR_FEATURE_INDEX_LIST, x86_get_msr_feature_list,
 			 KVM_CAP_GET_MSR_FEATURES),
 	FAKE_REQUEST(KVM_GET_MSRS, x86_get_feature_msrs),
+	FAKE_REQUEST_CAP(KVM_GET_DEVICE_ATTR, x86_snp_get_attr, KVM_CAP_SYS_ATTRIBUTES),
+	FAKE_REQUEST_CAP(KVM_HAS_DEVICE_ATTR, x86_snp_has_attr, KVM_CAP_SYS_ATTRIBUTES),
 	FAKE_END,
 };
 
@@ -505,6 +560,7 @@ static const struct fake_request vm_requests[] = {
 	FAKE_REQUEST(KVM_SET_TSC_KHZ, set_tsc_khz_vm),
 	FAKE_REQUEST_CAP(KVM_GET_CLOCK, get_clock, KVM_CAP_ADJUST_CLOCK),
 	FAKE_REQUEST_CAP(KVM_SET_CLOCK, set_clock, KVM_CAP_ADJUST_CLOCK),
+	FAKE_REQUEST(KVM_MEMORY_ENCRYPT_OP, x86_snp_memory_encrypt_op),
 	FAKE_END,
 };
 
@@ -514,16 +570,19 @@ const struct fake_arch fake_x86 = {
 	.vcpu = x86_vcpu_requests,
 	.vm_size = sizeof(struct x86_vm),
 	.vcpu_size = sizeof(struct x86_vcpu),
+	.host_size = sizeof(struct x86_host),
 	.unknown_vm_request = -ENOTTY,
 	.uart = 0x3f8,
 	.ports = true,
 	.init = x86_init,
 	.check_vm_type = check_vm_type,
+	.create_vm = x86_snp_create_vm,
 	.check_extension = check_extension,
 	.enable_cap = enable_cap,
 	.check_slot = check_slot,
 	.create_vcpu = create_vcpu,
 	.start = start,
+	.run_first = x86_snp_run_first,
 	.run_check = run_check,
 	.has_irqchip = has_lapic,
 	.claims = claims,

@@ -7,10 +7,42 @@
 
 #define X86_MAX_CPUID 256 /* entries KVM takes */
 #define X86_MAX_MSRS  512 /* registers with a value of their own */
+#define X86_MAX_XSAVE 16384
+#define X86_MAX_NESTED (sizeof(struct kvm_nested_state) + 2 * KVM_STATE_NESTED_VMX_VMCS_SIZE)
+
+/* What an SNP guest has been through. */
+struct x86_snp {
+	bool is_snp; /* the VM's type */
+	bool inited, started, finished, req_certs;
+	u64 policy;
+	u64 hypercalls; /* KVM_CAP_EXIT_HYPERCALL */
+};
+
+/* What setters change. */
+struct x86_snp_host {
+	u64 attrs; /* BIT() of each of KVM_X86_GRP_SEV's */
+	u64 policy_bits;
+	u64 partial; /* bytes of an update done at a time; 0: all */
+	u32 fail_id; /* of the command; from the nth on, n of them */
+	unsigned int fail_nth, fail_n;
+	int fail_code;
+	u32 fail_fw;
+	u32 cpuid_leaf, cpuid_bits; /* of EBX: the firmware does not allow them */
+	bool cpuid_again;	    /* nor the page it corrected itself */
+	int report_abi; /* version of the posted series: 4, 7; 0: none */
+	u32 report_status, report_len;
+	u8 report[FAKEKVM_SNP_MAX_REPORT];
+};
+
+struct x86_host {
+	struct x86_snp_host snp;
+};
 
 struct x86_vm {
+	struct x86_snp snp;
 	bool irqchip; /* PIC, I/O APIC and local APICs */
 	bool split;   /* local APICs only (KVM_CAP_SPLIT_IRQCHIP) */
+	u64 x2apic;   /* KVM_X2APIC_*, as they were enabled */
 	bool pit;
 	u32 pit_flags;
 	struct kvm_pit_state2 pit_state;
@@ -21,6 +53,7 @@ struct x86_vm {
 	u32 boot_cpu;
 	u32 max_vcpu_id; /* 0: not limited */
 	u64 tsc_khz;	 /* 0: the host's */
+	u64 clock;
 };
 
 struct x86_vcpu {
@@ -31,8 +64,17 @@ struct x86_vcpu {
 	struct kvm_vcpu_events events;
 	struct kvm_debugregs debugregs;
 	struct kvm_xcrs xcrs;
-	struct kvm_xsave xsave;
+	u8 xsave[X86_MAX_XSAVE];
+	u64 ssp;
 	u32 mp_state;
+	/* nested.c; size 0: no guest of its own, ever */
+	union {
+		struct kvm_nested_state nested;
+		u8 nested_bytes[X86_MAX_NESTED];
+	};
+	/* What came since KVM_SET_SREGS, for complaints about the order. */
+	bool cet_set, lapic_set, events_set;
+	bool init_waits; /* KVM_SET_VCPU_EVENTS brought an INIT */
 	u64 tsc_khz;
 	u32 n_cpuid;
 	struct kvm_cpuid_entry2 cpuid[X86_MAX_CPUID];
@@ -66,6 +108,15 @@ int x86_get_msr_list(struct fake_call *c);
 int x86_get_msr_feature_list(struct fake_call *c);
 bool x86_kvmclock_on(const struct x86_vcpu *v);
 void x86_msr_reset(struct x86_vcpu *v);
+bool x86_get_msr(const struct fake_call *c, u32 index, u64 *val); /* false: refused */
+bool x86_set_msr(const struct fake_call *c, u32 index, u64 val);
+bool x86_has_shstk(const struct x86_vcpu *v); /* in its CPUID */
+bool x86_is_ssp(u64 val);		      /* where a shadow stack can be */
+
+/* nested.c */
+int x86_get_nested(struct fake_call *c);
+int x86_set_nested(struct fake_call *c);
+bool x86_vmx_on(const struct x86_vcpu *v);
 
 /* sregs.c: 0 or -EINVAL */
 int x86_check_sregs(const struct x86_vcpu *v, const struct kvm_sregs *s);
@@ -74,6 +125,20 @@ int x86_check_apic_base(const struct x86_vcpu *v, u64 base);
 /* entry.c: what the CPU checks on entry; 0, or the reason of KVM_EXIT_FAIL_ENTRY */
 u64 x86_entry_check_vmx(const struct x86_vcpu *v);
 u64 x86_entry_check_svm(const struct x86_vcpu *v);
+
+/* snp.c */
+void x86_snp_init(struct fakekvm *fk);
+void x86_snp_create_vm(struct fakekvm *fk, struct fake_vm *vm, unsigned long type);
+int x86_snp_get_attr(struct fake_call *c);
+int x86_snp_has_attr(struct fake_call *c);
+int x86_snp_memory_encrypt_op(struct fake_call *c);
+int x86_snp_enable_hypercalls(struct fake_call *c, u64 mask);
+int x86_snp_run_first(struct fake_call *c);
+int x86_snp_run_check(struct fake_call *c);
+bool x86_snp_sealed(const struct fake_vm *vm); /* registers are the guest's own: EINVAL */
+
+/* snp_report.c: the posted KVM_SEV_SNP_HV_REPORT_REQ, of either number; EINVAL for any other id */
+int x86_snp_hv_report(struct fake_call *c, struct kvm_sev_cmd *cmd);
 
 /* x86_host.c */
 void x86_init(struct fakekvm *fk);

@@ -1,5 +1,5 @@
 /*
- * The loaders of kernels and initrds against any file: bzImage, ELF, and whatever else.
+ * The loaders of kernels and initrds against any file: bzImage, ELF, Multiboot, and whatever else.
  *
  * An input is 16 bytes that choose the machine, then the kernel file. Besides not
  * crashing, a boot must be refused with one message or leave in memory what was
@@ -86,16 +86,51 @@ static struct handover read_start_info(const struct gmem *gm, u64 gpa)
 	return h;
 }
 
+static struct handover read_multiboot(const struct gmem *gm, u64 gpa)
+{
+	struct handover h = { .cmdline = guest_value(gm, gpa + 16, 4) };
+	u64 map = guest_value(gm, gpa + 48, 4), end = map + guest_value(gm, gpa + 44, 4);
+
+	CHECK(gpa % 4096 == 0 && gpa + 8192 <= X86_HOLE_START);
+	CHECK(gpa + 8192 <= X86_EBDA_GPA || gpa >= X86_HIGH_RAM_GPA);
+	CHECK(guest_value(gm, gpa, 4) == 0x24d);
+	for (; map < end; map += guest_value(gm, map, 4) + 4)
+		CHECK(guest_value(gm, map, 4) == 20);
+	CHECK(map == end);
+	if (guest_value(gm, gpa + 20, 4)) {
+		u64 module = guest_value(gm, gpa + 24, 4);
+
+		h.initrd = guest_value(gm, module, 4);
+		h.initrd_size = guest_value(gm, module + 4, 4) - h.initrd;
+		CHECK(h.initrd + h.initrd_size <= X86_HOLE_START);
+		CHECK(!ranges_overlap(h.initrd, h.initrd_size, gpa, 8192));
+	}
+	return h;
+}
+
+static struct handover read_handover(const struct gmem *gm, const struct boot_entry *entry)
+{
+	switch (entry->mode) {
+	case BOOT_ENTRY_PVH:
+		return read_start_info(gm, entry->param);
+	case BOOT_ENTRY_MULTIBOOT:
+		CHECK(!ranges_overlap(entry->param, 8192, entry->pc, 1));
+		return read_multiboot(gm, entry->param);
+	default:
+		return read_zero_page(gm, entry->param);
+	}
+}
+
 static void check_handover(const struct gmem *gm, const struct boot_entry *entry,
 			   const struct lkvm_config *cfg, const struct image *initrd)
 {
-	struct handover h = entry->mode == BOOT_ENTRY_PVH ? read_start_info(gm, entry->param)
-							  : read_zero_page(gm, entry->param);
+	struct handover h = read_handover(gm, entry);
+	u64 lowest = entry->mode == BOOT_ENTRY_MULTIBOOT ? 0 : X86_HIGH_RAM_GPA;
 	size_t len = strlen(cfg->cmdline) + 1;
 	u8 buf[LKVM_CMDLINE_MAX];
 
 	CHECK(gmem_contains(gm, entry->pc, 1));
-	CHECK(entry->pc >= X86_HIGH_RAM_GPA && entry->pc < X86_HOLE_START);
+	CHECK(entry->pc >= lowest && entry->pc < X86_HOLE_START);
 	CHECK(!gmem_read(gm, h.cmdline, buf, len));
 	CHECK(!memcmp(buf, cfg->cmdline, len));
 

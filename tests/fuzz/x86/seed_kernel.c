@@ -69,6 +69,37 @@ static size_t mk_elf_no_sections(u8 *f)
 	return MK_ELF_DATA_OFF + MK_ELF_DATA_LEN;
 }
 
+/* In conventional memory, all of it but for a page. */
+static size_t mk_low_multiboot(u8 *f)
+{
+	size_t len = mk_multiboot(f);
+
+	put_le32(MK_MB_PHDR(f, 0, p_paddr), 0x1000);
+	put_le32(MK_MB_PHDR(f, 1, p_paddr), 0x2000);
+	put_le32(MK_MB_PHDR(f, 1, p_memsz), 0x9d000);
+	put_le32(MK_MB_EHDR(f, e_entry), 0x100c);
+	return len;
+}
+
+static size_t mk_small_multiboot(u8 *f)
+{
+	size_t len = mk_multiboot(f);
+
+	put_le32(MK_MB_PHDR(f, 0, p_paddr), MIB);
+	put_le32(MK_MB_PHDR(f, 1, p_paddr), MIB + 0x2000);
+	put_le32(MK_MB_EHDR(f, e_entry), MIB + 12);
+	return len;
+}
+
+static size_t mk_multiboot64(u8 *f)
+{
+	size_t len = mk_elf_no_sections(f);
+
+	put_le32(MK_PHDR(f, 2, p_type), PT_NULL);
+	mk_mb_header(f, MK_ELF_TEXT_OFF, 3);
+	return len;
+}
+
 static const struct seed seeds[] = {
 	{ "bzimage", mk_bzimage, 1, 0, 13, 5000 },
 	{ "bzimage-cmdline", mk_bzimage, 1, 0, 2048, 0 },
@@ -84,6 +115,12 @@ static const struct seed seeds[] = {
 	{ "elf-note64", mk_elf_note64, 0, 0, 13, 1 },
 	{ "elf-no-sections", mk_elf_no_sections, 0, 0, 13, 0 },
 	{ "elf-tiny-machine", mk_elf, 6, 0, 13, 0 },
+	{ "multiboot", mk_multiboot, 1, 0, 13, 5000 },
+	{ "multiboot-small", mk_small_multiboot, 0, 0, 4095, 1 << 20 },
+	{ "multiboot-low", mk_low_multiboot, 0, 0, 13, 5000 },
+	{ "multiboot-low-tight", mk_low_multiboot, 4, 0, 13, 5000 },
+	{ "multiboot-64", mk_multiboot64, 2, 0, 13, 0xffff },
+	{ "multiboot-linux64", mk_multiboot, 1, 1, 13, 0 },
 	{ "arm64", mk_arm64, 0, 0, 0, 0 },
 	{ "efi", mk_efi, 0, 0, 0, 0 },
 };

@@ -53,7 +53,7 @@ volatile u8 *map_byte(u64 gpa);
 
 /* ap.S: where the APs are sent by SIPI, and who has arrived. */
 #define AP_VECTOR     8 /* the page at 0x8000, below what lkvm hands over */
-#define AP_MAX_APICID 255
+#define AP_MAX_APICID 8191
 extern const u8 ap_start[], ap_end[];
 extern volatile u32 ap_count;
 extern volatile u32 ap_wrong_id; /* processors whose local APIC has another id than CPUID says */
@@ -110,6 +110,9 @@ static inline u64 rdtsc(void)
 	asm volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
 	return (u64)hi << 32 | lo;
 }
+
+#define MSR_APIC_BASE	 0x1b
+#define APIC_BASE_X2APIC (1u << 10)
 
 static inline u64 rdmsr(u32 msr)
 {

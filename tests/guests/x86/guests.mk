@@ -6,6 +6,11 @@
 GUEST_DIR := tests/guests/$(ARCH)
 GUESTS := $(filter-out lib,$(patsubst $(GUEST_DIR)/%.c,%,$(wildcard $(GUEST_DIR)/*.c)))
 GUEST_BINS := $(GUESTS:%=$(TB)/guests/%.elf) $(GUESTS:%=$(TB)/guests/%.pvh.elf)
+# In the style of kvm-unit-tests, each kut/NAME.c of them: a Multiboot image, kut/NAME.flat; and one
+# of 32-bit code that is loaded below 1 MiB.
+KUT_COMMON := $(addprefix $(TB)/guests/,kut/kut.o start.o ap.o lib.o)
+KUT_BINS := $(patsubst $(GUEST_DIR)/%.c,$(TB)/guests/%.flat,$(filter-out %/kut.c,$(wildcard $(GUEST_DIR)/kut/*.c)))
+GUEST_BINS += $(KUT_BINS) $(TB)/guests/kut/low.flat
 GUEST_COMMON := $(addprefix $(TB)/guests/,start.o ap.o lib.o)
 
 GUEST_CFLAGS := -std=gnu11 -O2 -ffreestanding -fno-pic -mgeneral-regs-only -mno-red-zone \
@@ -30,4 +35,16 @@ $(TB)/guests/%.elf: $(TB)/guests/%.o $(GUEST_COMMON) $(GUEST_DIR)/guest.lds
 	$(call say,LD,$@)
 	$(Q)$(LD) $(GUEST_LDFLAGS) -T $(GUEST_DIR)/guest.lds -o $@ $(filter %.o,$^)
 
--include $(wildcard $(TB)/guests/*.d)
+$(TB)/guests/kut/%.flat: $(TB)/guests/kut/mb.o $(TB)/guests/kut/%.o $(KUT_COMMON) $(GUEST_DIR)/guest.lds
+	$(call say,LD,$@)
+	$(Q)$(LD) $(GUEST_LDFLAGS) -e mb_start -T $(GUEST_DIR)/guest.lds -o $@.64 $(filter %.o,$^)
+	$(Q)$(OBJCOPY) -O elf32-i386 $@.64 $@
+	$(Q)rm $@.64
+
+$(TB)/guests/kut/low.flat: $(GUEST_DIR)/kut/low.S $(GUEST_DIR)/guests.mk
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m32 -c -o $(@:.flat=.o) $<
+	$(Q)$(LD) -m elf_i386 -nostdlib -z noexecstack --build-id=none -Ttext=0x8000 -o $@ $(@:.flat=.o)
+
+-include $(wildcard $(TB)/guests/*.d $(TB)/guests/kut/*.d)

@@ -1,7 +1,9 @@
 /*
  * irq.c - interrupts through the I/O APIC: N=5 each of the PIT and the RTC, one of the
  * serial port's transmitter, and with rx=1 one of its receiver. pit=PIN for machines whose PIT is
- * not on pin 0 of the I/O APIC.
+ * not on pin 0 of the I/O APIC, pit=none for those without. With level=1 the serial port's are
+ * level triggered: they are left alone N times, each time to come again. With spin=1 it waits
+ * without halting.
  */
 #include "guest.h"
 
@@ -16,8 +18,11 @@
 #define APIC_SVR_ENABLE 0x100
 #define VECTOR_SPURIOUS 0xff
 
+#define MSR_X2APIC(reg) (0x800 + (reg) / 16) /* SDM 3A, table 11-6 */
+
 #define IOAPIC_WINDOW	  0x10
 #define IOAPIC_REDIR(pin) (0x10 + 2 * (pin)) /* low half; mask, edge, high and vector */
+#define IOAPIC_LEVEL	  0x8000
 
 #define PORT_PIC1_MASK 0x21
 #define PORT_PIC2_MASK 0xa1
@@ -35,12 +40,24 @@
 struct frame;
 #define HANDLER static __attribute__((interrupt)) void
 
-static volatile u32 n_pit, n_rtc, n_tx, n_rx;
+static volatile u32 n_pit, n_rtc, n_tx, n_rx, n_left_alone;
+static volatile bool leave_alone;
+static bool spin;
 static volatile char received;
+
+static bool x2apic;
+
+static void apic_write(u32 reg, u32 val)
+{
+	if (x2apic)
+		wrmsr(MSR_X2APIC(reg), val);
+	else
+		mmio_write32(X86_LAPIC_BASE + reg, val);
+}
 
 static void eoi(void)
 {
-	mmio_write32(X86_LAPIC_BASE + APIC_EOI, 0);
+	apic_write(APIC_EOI, 0);
 }
 
 static u8 rtc_read(u8 reg)
@@ -72,9 +89,15 @@ HANDLER on_rtc(struct frame *f)
 
 HANDLER on_uart(struct frame *f)
 {
-	u8 cause = in8(UART_IIR) & UART_IIR_CAUSE;
+	u8 cause;
 
 	(void)f;
+	if (leave_alone) {
+		leave_alone = ++n_left_alone < N_INTERRUPTS;
+		eoi();
+		return;
+	}
+	cause = in8(UART_IIR) & UART_IIR_CAUSE;
 	if (cause == UART_IIR_TX) {
 		out8(UART_IER, 0); /* or it comes again with every byte we print */
 		n_tx++;
@@ -90,7 +113,7 @@ static struct {
 	u64 low, high;
 } idt[VECTOR_UART + 1];
 
-static void route(unsigned int pin, u8 vector, void (*handler)(struct frame *))
+static void route(unsigned int pin, u32 how, u8 vector, void (*handler)(struct frame *))
 {
 	u64 h = (u64)handler;
 
@@ -100,40 +123,55 @@ static void route(unsigned int pin, u8 vector, void (*handler)(struct frame *))
 	mmio_write32(X86_IOAPIC_BASE, IOAPIC_REDIR(pin) + 1);
 	mmio_write32(X86_IOAPIC_BASE + IOAPIC_WINDOW, 0); /* to APIC id 0 */
 	mmio_write32(X86_IOAPIC_BASE, IOAPIC_REDIR(pin));
-	mmio_write32(X86_IOAPIC_BASE + IOAPIC_WINDOW, vector);
+	mmio_write32(X86_IOAPIC_BASE + IOAPIC_WINDOW, how | vector);
 }
 
 /* Sleep until @count has reached @n. The interrupt that ends the wait cannot slip in before hlt. */
 static void await(const char *what, const volatile u32 *count, u32 n)
 {
-	while (*count < n)
-		asm volatile("sti; hlt; cli" : : : "memory");
+	while (*count < n) {
+		if (spin)
+			asm volatile("sti; nop; pause; cli" : : : "memory");
+		else
+			asm volatile("sti; hlt; cli" : : : "memory");
+	}
 	put_str(what);
 	put_char(' ');
 	put_dec(n);
 	put_char(' ');
 }
 
-void guest_main(void)
+static void test_pit(void)
 {
-	const struct {
-		u16 limit;
-		u64 base;
-	} __attribute__((packed)) idtr = { sizeof(idt) - 1, (u64)idt };
-
-	out8(PORT_PIC1_MASK, 0xff);
-	out8(PORT_PIC2_MASK, 0xff);
-	asm volatile("lidt %0" : : "m"(idtr));
-	mmio_write32(X86_LAPIC_BASE + APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
-	route((unsigned int)arg_u64("pit", X86_IRQ_PIT), VECTOR_PIT, on_pit);
-	route(X86_IRQ_RTC, VECTOR_RTC, on_rtc);
-	route(X86_IRQ_COM1, VECTOR_UART, on_uart);
-
 	out8(PORT_PIT_CTL, 0x34); /* counter 0, both bytes, rate generator */
 	out8(PORT_PIT0, (PIT_HZ / 100) & 0xff);
 	out8(PORT_PIT0, (PIT_HZ / 100) >> 8);
 	await("pit", &n_pit, N_INTERRUPTS);
 	out8(PORT_PIT_CTL, 0x30); /* interrupt on terminal count, never started: quiet */
+}
+
+void guest_main(void)
+{
+	bool has_pit = !arg_is("pit", "none");
+	u32 how = arg_u64("level", 0) ? IOAPIC_LEVEL : 0;
+	const struct {
+		u16 limit;
+		u64 base;
+	} __attribute__((packed)) idtr = { sizeof(idt) - 1, (u64)idt };
+
+	spin = arg_u64("spin", 0);
+	out8(PORT_PIC1_MASK, 0xff);
+	out8(PORT_PIC2_MASK, 0xff);
+	asm volatile("lidt %0" : : "m"(idtr));
+	x2apic = rdmsr(MSR_APIC_BASE) & APIC_BASE_X2APIC;
+	apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
+	if (has_pit)
+		route((unsigned int)arg_u64("pit", X86_IRQ_PIT), 0, VECTOR_PIT, on_pit);
+	route(X86_IRQ_RTC, 0, VECTOR_RTC, on_rtc);
+	route(X86_IRQ_COM1, how, VECTOR_UART, on_uart);
+
+	if (has_pit)
+		test_pit();
 
 	rtc_write(0x0a, 0x2a); /* 64 Hz */
 	rtc_read(0x0c);
@@ -142,7 +180,10 @@ void guest_main(void)
 	rtc_write(0x0b, 0x02);
 
 	out8(UART_MCR, 0x08); /* OUT2: the gate of the interrupt on a PC */
+	leave_alone = how;
 	out8(UART_IER, 0x02);
+	if (how)
+		await("again", &n_left_alone, N_INTERRUPTS);
 	await("tx", &n_tx, 1);
 	if (arg_u64("rx", 0)) {
 		out8(UART_IER, 0x01);

@@ -1,11 +1,9 @@
 /*
  * smp.c - wakes all other processors and waits until there are cpus=N of them, itself
- * included; through the xAPIC page, or with x2apic=1 through MSRs.
+ * included; through the xAPIC page, or with x2apic=1 and where it finds it so through MSRs.
  */
 #include "guest.h"
 
-#define MSR_APIC_BASE	   0x1b
-#define APIC_BASE_X2APIC   (1 << 10)
 #define MSR_X2APIC_ICR	   0x830
 #define CPUID_1_ECX_X2APIC (1 << 21)
 
@@ -31,9 +29,9 @@ static void send(u32 icr)
 
 void guest_main(void)
 {
-	u64 cpus = arg_u64("cpus", 1), highest = cpuid(1, 0).ebx >> 24;
+	u64 cpus = arg_u64("cpus", 1), highest = cpuid(0xb, 0).edx;
 
-	x2apic = arg_u64("x2apic", 0);
+	x2apic = arg_u64("x2apic", 0) || rdmsr(MSR_APIC_BASE) & APIC_BASE_X2APIC;
 	if (x2apic && !(cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC)) {
 		put_str("smp: no x2APIC\n");
 		verdict(2);

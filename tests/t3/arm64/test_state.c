@@ -632,7 +632,7 @@ static struct rig *first_machine(const struct lkvm_config *cfg)
 	load_guest(a);
 	start(a);
 	WAIT_FOR(a, heard(a, SAY_TIMER) >= 3 && heard(a, SAY_CPU1) >= 3);
-	assert_int_equal(heard(a, SAY_EL), cfg->arm64.nested ? 2 : 1);
+	assert_int_equal(heard(a, SAY_EL), cfg->nested ? 2 : 1);
 	order(a, ORDER_MASK);
 	WAIT_FOR(a, heard(a, SAY_MASKED));
 	arch_set_irq(&a->m, TEST_SPI, true);
@@ -675,7 +675,7 @@ static void check_time(struct rig *b, const struct arm64_clock_state *was, u64 s
 		check_counter("CNTPCT_EL0", was->phys, heard(b, SAY_PHYS), set_ns);
 	/* With one offset for both they agree; at EL2 the guest's own, which KVM's view of the
 	 * virtual one has in it, is not applied. */
-	if (b->cfg.arm64.nested || b->cfg.arm64.counter_offset)
+	if (b->cfg.nested || b->cfg.arm64.counter_offset)
 		check_counter("CNTVCT_EL0", was->phys, heard(b, SAY_VIRT), set_ns);
 	else
 		check_counter("CNTVCT_EL0", was->virt, heard(b, SAY_VIRT), set_ns);
@@ -811,7 +811,7 @@ static void a_hypervisor_goes_on(void **state)
 
 	(void)state;
 	config(&cfg);
-	cfg.arm64.nested = true;
+	cfg.nested = true;
 	move(&cfg);
 }
 
@@ -821,7 +821,7 @@ static void a_hypervisor_with_a_pmu_and_an_offset_goes_on(void **state)
 
 	(void)state;
 	config(&cfg);
-	cfg.arm64.nested = true;
+	cfg.nested = true;
 	cfg.arm64.pmu = true;
 	cfg.arm64.counter_offset = OFFSET;
 	move(&cfg);
@@ -836,7 +836,7 @@ static void state_of_a_hypervisor_without_vhe_comes_back(void **state)
 
 	(void)state;
 	config(&cfg);
-	cfg.arm64.nested = true;
+	cfg.nested = true;
 	cfg.arm64.e2h0 = true;
 	a = new_machine(&cfg);
 	b = new_machine(&cfg);

@@ -18,7 +18,7 @@
 static const struct fake_step off[] = { FAKE_SYSTEM_EVENT(KVM_SYSTEM_EVENT_SHUTDOWN) };
 
 static void check(const char *name, const struct fake_host *host, const struct lkvm_arm64 *arm64,
-		  unsigned int n_vcpus)
+		  bool nested, unsigned int n_vcpus)
 {
 	char sysfs[] = "/tmp/lkvm-test-sysfs-XXXXXX", command[160], path[128], *text;
 	struct vmtest *t = vmtest_new(host);
@@ -33,6 +33,7 @@ static void check(const char *name, const struct fake_host *host, const struct l
 	fakekvm_set_sysfs(t->fk, sysfs);
 	t->cfg.n_vcpus = n_vcpus;
 	t->cfg.arm64 = *arm64;
+	t->cfg.nested = nested;
 	vmtest_run(t, off, LKVM_CAUSE_POWEROFF, 0);
 	text = fakekvm_transcript(t->fk, "setup");
 	snprintf(path, sizeof(path), GOLDEN "%s.txt", name);
@@ -46,20 +47,21 @@ static void check(const char *name, const struct fake_host *host, const struct l
 static void plain(void **state)
 {
 	(void)state;
-	check("plain", &fakekvm_arm64, &(struct lkvm_arm64){ 0 }, 2);
+	check("plain", &fakekvm_arm64, &(struct lkvm_arm64){ 0 }, false, 2);
 }
 
 static void gicv2(void **state)
 {
 	(void)state;
 	check("gicv2", &fakekvm_arm64_gicv2, &(struct lkvm_arm64){ .irqchip = LKVM_IRQCHIP_GICV2 },
-	      1);
+	      false, 1);
 }
 
 static void all_extensions(void **state)
 {
 	(void)state;
-	check("extensions", &fakekvm_arm64_full, &(struct lkvm_arm64){ .sve_max_vl = 256 }, 1);
+	check("extensions", &fakekvm_arm64_full, &(struct lkvm_arm64){ .sve_max_vl = 256 }, false,
+	      1);
 }
 
 static void none_of_them(void **state)
@@ -68,15 +70,15 @@ static void none_of_them(void **state)
 	check("no-extensions", &fakekvm_arm64_full,
 	      &(struct lkvm_arm64){
 		      .no_mte = true, .no_pvtime = true, .irqchip = LKVM_IRQCHIP_GICV3 },
-	      1);
+	      false, 1);
 }
 
 static void nested(void **state)
 {
 	(void)state;
-	check("nested", &fakekvm_arm64, &(struct lkvm_arm64){ .nested = true }, 2);
+	check("nested", &fakekvm_arm64, &(struct lkvm_arm64){ 0 }, true, 2);
 	check("nested-e2h0", &fakekvm_arm64,
-	      &(struct lkvm_arm64){ .nested = true, .e2h0 = true, .counter_offset = 12345 }, 1);
+	      &(struct lkvm_arm64){ .e2h0 = true, .counter_offset = 12345 }, true, 1);
 }
 
 static void pmu(void **state)
@@ -87,16 +89,16 @@ static void pmu(void **state)
 				    .pmu_counters = 3,
 				    .n_pmu_filters = 1,
 				    .pmu_filters = { { true, 0x11, 0x11 } } },
-	      2);
+	      false, 2);
 }
 
 static void nested_with_a_part_of_the_pmu(void **state)
 {
-	const struct lkvm_arm64 arm64 = { .nested = true, .pmu_partition = 4 };
+	const struct lkvm_arm64 arm64 = { .pmu_partition = 4 };
 
 	(void)state;
-	check("partition-ioctl", &fakekvm_arm64_partition_ioctl, &arm64, 2);
-	check("partition-attr", &fakekvm_arm64_partition_attr, &arm64, 2);
+	check("partition-ioctl", &fakekvm_arm64_partition_ioctl, &arm64, true, 2);
+	check("partition-attr", &fakekvm_arm64_partition_attr, &arm64, true, 2);
 }
 
 int main(void)

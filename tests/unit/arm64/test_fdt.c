@@ -21,6 +21,7 @@
 
 #include "arch/arm64/boot.h"
 #include "arch/arm64/fdt.h"
+#include "arch/arm64/layout.h"
 #include "tests/unit/golden.h"
 
 #define GOLDEN "tests/golden/arm64/fdt/"
@@ -33,7 +34,7 @@ struct tree {
 	struct fdt_desc desc;
 	struct lkvm_error err;
 	size_t used;
-	u64 mpidr[LKVM_MAX_VCPUS];
+	u64 mpidr[ARM64_MAX_VCPUS];
 	u8 fdt[ARM64_FDT_MAX];
 };
 
@@ -43,7 +44,7 @@ static int setup(void **state)
 	struct tree *t = calloc(1, sizeof(*t));
 
 	assert_non_null(t);
-	for (unsigned int i = 0; i < LKVM_MAX_VCPUS; i++)
+	for (unsigned int i = 0; i < ARM64_MAX_VCPUS; i++)
 		t->mpidr[i] = i / 16 << 8 | i % 16;
 	t->desc = (struct fdt_desc){
 		.cmdline = "console=ttyS0",
@@ -335,9 +336,9 @@ static void as_many_cpus_as_there_can_be_are_all_there(void **state)
 	struct tree *t = *state;
 	char path[32];
 
-	t->desc.n_vcpus = LKVM_MAX_VCPUS;
+	t->desc.n_vcpus = ARM64_MAX_VCPUS;
 	build(t);
-	for (unsigned int i = 0; i < LKVM_MAX_VCPUS; i++) {
+	for (unsigned int i = 0; i < ARM64_MAX_VCPUS; i++) {
 		snprintf(path, sizeof(path), "/cpus/cpu@%llx", (unsigned long long)t->mpidr[i]);
 		assert_int_equal(two_cells(t, path, "reg", 0), t->mpidr[i]);
 		assert_string_equal(text(t, path, "enable-method"), "psci");
@@ -399,7 +400,7 @@ static void a_topology_names_each_cpu_once_and_in_order(void **state)
 /* A machine with all there can be. */
 static void everything(struct tree *t)
 {
-	t->desc.n_vcpus = LKVM_MAX_VCPUS;
+	t->desc.n_vcpus = ARM64_MAX_VCPUS;
 	t->desc.nested = t->desc.pmu = true;
 	t->desc.n_virtio_mmio = LKVM_MAX_VIRTIO;
 	t->desc.debug_exit = 0x1050000;

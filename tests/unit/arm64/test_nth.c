@@ -33,7 +33,7 @@ static bool may_fail_silently(const char *failed, int code)
 }
 
 /* Boot with the @nth call failing. True when that call was never made: the boot is through. */
-static bool boot(const struct fake_host *host, const struct lkvm_arm64 *arm64, unsigned long nth,
+static bool boot(const struct fake_host *host, const struct lkvm_config *cfg, unsigned long nth,
 		 int code)
 {
 	struct vmtest *t = vmtest_new(host);
@@ -42,7 +42,8 @@ static bool boot(const struct fake_host *host, const struct lkvm_arm64 *arm64, u
 	int ret;
 
 	t->cfg.n_vcpus = 2;
-	t->cfg.arm64 = *arm64;
+	t->cfg.nested = cfg->nested;
+	t->cfg.arm64 = cfg->arm64;
 	t->cfg.rng = true;
 	vmtest_script(t, 0, steps);
 	vmtest_script(t, 1, other_steps);
@@ -70,12 +71,12 @@ static bool boot(const struct fake_host *host, const struct lkvm_arm64 *arm64, u
 	return through;
 }
 
-static void every_call_fails_once(const struct fake_host *host, const struct lkvm_arm64 *arm64,
+static void every_call_fails_once(const struct fake_host *host, const struct lkvm_config *cfg,
 				  int code)
 {
 	unsigned long nth = 1;
 
-	while (!boot(host, arm64, nth, code)) {
+	while (!boot(host, cfg, nth, code)) {
 		nth++;
 		assert_true(nth < 2000);
 	}
@@ -83,8 +84,11 @@ static void every_call_fails_once(const struct fake_host *host, const struct lkv
 	assert_true(nth > 40);
 }
 
-static const struct lkvm_arm64 plain;
-static const struct lkvm_arm64 nested = { .nested = true, .e2h0 = true, .counter_offset = 1000 };
+static const struct lkvm_config plain;
+static const struct lkvm_config nested = {
+	.nested = true,
+	.arm64 = { .e2h0 = true, .counter_offset = 1000 },
+};
 
 static void every_call_fails_once_on_a_plain_machine(void **state)
 {

@@ -228,7 +228,7 @@ static void also_with_a_pmu_and_as_a_hypervisor(void **state)
 	(void)state;
 	config(&cfg);
 	cfg.arm64.pmu = true;
-	cfg.arm64.nested = true;
+	cfg.nested = true;
 	round_trip(&fakekvm_arm64, &cfg, false);
 	cfg.arm64.e2h0 = true;
 	round_trip(&fakekvm_arm64, &cfg, false);

@@ -76,9 +76,9 @@ static void fields_of_arm64_are_not_refused_as_others(void **state)
 {
 	(void)state;
 	snprintf(cfg.flash, sizeof(cfg.flash), "flash");
+	cfg.nested = true;
 	cfg.arm64 = (struct lkvm_arm64){
 		.irqchip = LKVM_IRQCHIP_GICV3,
-		.nested = true,
 		.e2h0 = true,
 		.counter_offset = 1,
 		.pmu = true,
@@ -92,6 +92,17 @@ static void fields_of_arm64_are_not_refused_as_others(void **state)
 		.no_pvtime = true,
 	};
 	assert_good();
+}
+
+static void there_are_at_most_255_cpus(void **state)
+{
+	(void)state;
+	cfg.n_vcpus = 255;
+	assert_good();
+	cfg.n_vcpus = 256;
+	assert_refused("--cpus 256: arm64 guests have 1 to 255");
+	cfg.n_vcpus = LKVM_MAX_VCPUS;
+	assert_refused("--cpus 1024: arm64 guests have 1 to 255");
 }
 
 static void enums_and_strings_out_of_bounds_are_refused(void **state)
@@ -123,6 +134,7 @@ int main(void)
 		cmocka_unit_test_setup(a_kernel_or_firmware_is_entered, fresh),
 		cmocka_unit_test_setup(flash_and_device_tree_go_with_either, fresh),
 		cmocka_unit_test_setup(fields_of_arm64_are_not_refused_as_others, fresh),
+		cmocka_unit_test_setup(there_are_at_most_255_cpus, fresh),
 		cmocka_unit_test_setup(enums_and_strings_out_of_bounds_are_refused, fresh),
 	};
 

@@ -186,7 +186,7 @@ static void a_nested_guest_is_entered_at_el2(void **state)
 	struct vmtest *t = vmtest_new(&fakekvm_arm64);
 
 	(void)state;
-	t->cfg.arm64.nested = true;
+	t->cfg.nested = true;
 	vmtest_create(t);
 	assert_int_equal(get_reg(t, 0, REG_PSTATE), 0x3c9); /* EL2h */
 	vmtest_free(t);
@@ -240,12 +240,12 @@ static void what_a_host_lacks_is_said_with_what_would_help(void **state)
 	struct vmtest *t = vmtest_new(&fakekvm_arm64_plain);
 
 	(void)state;
-	t->cfg.arm64.nested = true;
+	t->cfg.nested = true;
 	refused(t, LKVM_ERR_UNSUPPORTED, "kvm-arm.mode=nested");
 
 	t = vmtest_new(&fakekvm_arm64);
 	fakekvm_set_cap(t->fk, KVM_CAP_ARM_EL2_E2H0, 0);
-	t->cfg.arm64.nested = t->cfg.arm64.e2h0 = true;
+	t->cfg.nested = t->cfg.arm64.e2h0 = true;
 	refused(t, LKVM_ERR_UNSUPPORTED, "--e2h0");
 
 	t = vmtest_new(&fakekvm_arm64_plain);
@@ -308,9 +308,10 @@ static void fields_that_contradict_are_refused_before_kvm_is_asked(void **state)
 		const char *words;
 		struct lkvm_arm64 arm64;
 		unsigned int n_vcpus;
+		bool nested;
 	} cases[] = {
-		{ "GICv3", { .nested = true, .irqchip = LKVM_IRQCHIP_GICV2 }, 1 },
-		{ "GICv3", { .nested = true, .irqchip = LKVM_IRQCHIP_GICV2M }, 1 },
+		{ "GICv3", { .irqchip = LKVM_IRQCHIP_GICV2 }, 1, true },
+		{ "GICv3", { .irqchip = LKVM_IRQCHIP_GICV2M }, 1, true },
 		{ "at most 8", { .irqchip = LKVM_IRQCHIP_GICV2 }, 9 },
 		{ "--sve-max-vl 100", { .sve_max_vl = 100 }, 1 },
 		{ "--sve-max-vl 4096", { .sve_max_vl = 4096 }, 1 },
@@ -327,6 +328,7 @@ static void fields_that_contradict_are_refused_before_kvm_is_asked(void **state)
 		struct vmtest *t = vmtest_new(&fakekvm_arm64);
 
 		t->cfg.arm64 = cases[i].arm64;
+		t->cfg.nested = cases[i].nested;
 		t->cfg.n_vcpus = cases[i].n_vcpus;
 		fakekvm_set_open_error(t->fk, ENOENT);
 		refused(t, LKVM_ERR_INPUT, cases[i].words);

@@ -114,7 +114,7 @@ static unsigned int order(u32 count)
 static bool is_amd(enum cpuid_fixture_id id)
 {
 	return id == CPUID_FIXTURE_AMD || id == CPUID_FIXTURE_AMD_EMULATED ||
-	       id == CPUID_FIXTURE_HYGON;
+	       id == CPUID_FIXTURE_HYGON || id == CPUID_FIXTURE_AMD_NEXT;
 }
 
 /* Numbers without a pattern, the same in each run (xorshift). */
@@ -157,9 +157,9 @@ static void impossible_topologies_are_refused_with_the_values_allowed(void **sta
 		unsigned int n, s, c, t;
 		const char *has[2];
 	} rows[] = {
-		{ 0, 0, 0, 0, { "--cpus 0", "1 to 255" } },
-		{ 256, 0, 0, 0, { "--cpus 256", "1 to 255" } },
-		{ UINT32_MAX, 1, 1, UINT32_MAX, { "--cpus 4294967295", "1 to 255" } },
+		{ 0, 0, 0, 0, { "--cpus 0", "1 to 1024" } },
+		{ 1025, 0, 0, 0, { "--cpus 1025", "1 to 1024" } },
+		{ UINT32_MAX, 1, 1, UINT32_MAX, { "--cpus 4294967295", "1 to 1024" } },
 		{ 8, 9, 0, 0, { "sockets=9", "1 to 8" } },
 		{ 8, 0, UINT32_MAX, 0, { "cores=4294967295", "1 to 8" } },
 		{ 8, 65536, 65536, 65536, { "sockets=65536", "1 to 8" } },
@@ -168,8 +168,9 @@ static void impossible_topologies_are_refused_with_the_values_allowed(void **sta
 		{ 8, 8, 8, 0, { "sockets=8,cores=8,threads=0", "the number of CPUs, 8" } },
 		{ 8, 2, 2, 1, { "sockets=2,cores=2,threads=1", "the number of CPUs, 8" } },
 		/* 85 * 4 - 2: three threads take two bits of the id */
-		{ 255, 1, 85, 3, { "sockets=1,cores=85,threads=3", "id 338 and 254" } },
+		{ 255, 1, 85, 3, { "sockets=1,cores=85,threads=3", "id 338 and --irqchip" } },
 		{ 255, 85, 1, 3, { "sockets=85", "powers of two" } },
+		{ 256, 0, 0, 0, { "id 255", "kernel takes at most 254; split takes more" } },
 	};
 
 	(void)state;
@@ -178,6 +179,7 @@ static void impossible_topologies_are_refused_with_the_values_allowed(void **sta
 		struct lkvm_error err = { 0 };
 		struct cpu_topology topo;
 
+		cfg.x86.irqchip = LKVM_X86_IRQCHIP_KERNEL;
 		assert_int_equal(cpu_topology_init(&topo, &cfg, &err), -EINVAL);
 		assert_int_equal(err.kind, LKVM_ERR_INPUT);
 		assert_non_null(strstr(err.msg, "--cpus"));
@@ -187,34 +189,46 @@ static void impossible_topologies_are_refused_with_the_values_allowed(void **sta
 	}
 }
 
-/* Each topology there is. */
-static void apic_ids_grow_with_the_index_and_end_at_254(void **state)
+/* The ids of one arrangement: the last one. */
+static u32 check_apic_ids(const struct cpu_topology *topo, unsigned int n)
 {
-	unsigned int n_valid = 0, n_refused = 0;
+	u32 last = 0;
+
+	assert_int_equal(cpu_topology_apic_id(topo, 0), 0);
+	for (unsigned int i = 1; i < n; i++) {
+		u32 id = cpu_topology_apic_id(topo, i);
+
+		/* 0x7fff is all CPUs to a message with 15 bits of destination */
+		if (id <= last || id > 0x7ffe)
+			fail_msg("CPU %u has id %u after %u", i, id, last);
+		last = id;
+	}
+	return last;
+}
+
+/* Each topology there is. */
+static void apic_ids_grow_with_the_index_and_fit_15_bits(void **state)
+{
+	unsigned int n_narrow = 0, n_wide = 0;
 
 	(void)state;
-	for (unsigned int s = 1; s <= 255; s++)
-		for (unsigned int c = 1; s * c <= 255; c++)
-			for (unsigned int t = 1; s * c * t <= 255; t++) {
+	for (unsigned int s = 1; s <= LKVM_MAX_VCPUS; s++)
+		for (unsigned int c = 1; s * c <= LKVM_MAX_VCPUS; c++)
+			for (unsigned int t = 1; s * c * t <= LKVM_MAX_VCPUS; t++) {
 				struct lkvm_config cfg = config(s * c * t, s, c, t);
 				struct cpu_topology topo;
-				u32 last = 0;
+				bool wide;
 
-				if (cpu_topology_init(&topo, &cfg, NULL)) {
-					n_refused++;
-					continue;
-				}
-				n_valid++;
-				assert_int_equal(cpu_topology_apic_id(&topo, 0), 0);
-				for (unsigned int i = 1; i < s * c * t; i++) {
-					u32 id = cpu_topology_apic_id(&topo, i);
-
-					assert_in_range(id, last + 1, 254);
-					last = id;
-				}
+				assert_int_equal(cpu_topology_init(&topo, &cfg, NULL), 0);
+				wide = check_apic_ids(&topo, s * c * t) > 254;
+				cfg.x86.irqchip = LKVM_X86_IRQCHIP_KERNEL;
+				assert_int_equal(cpu_topology_init(&topo, &cfg, NULL),
+						 wide ? -EINVAL : 0);
+				n_wide += wide;
+				n_narrow += !wide;
 			}
-	assert_true(n_valid > 3000);
-	assert_true(n_refused > 0);
+	assert_true(n_narrow > 3000);
+	assert_true(n_wide > 3000);
 }
 
 /* ---- the table as a whole ------------------------------------------------------------------ */
@@ -300,6 +314,7 @@ static void intel_tables_are_the_golden_ones(void **state)
 	(void)state;
 	assert_golden(CPUID_FIXTURE_INTEL);
 	assert_golden(CPUID_FIXTURE_INTEL_SOFTWARE);
+	assert_golden(CPUID_FIXTURE_INTEL_NEXT);
 }
 
 static void amd_tables_are_the_golden_ones(void **state)
@@ -307,6 +322,7 @@ static void amd_tables_are_the_golden_ones(void **state)
 	(void)state;
 	assert_golden(CPUID_FIXTURE_AMD);
 	assert_golden(CPUID_FIXTURE_AMD_EMULATED);
+	assert_golden(CPUID_FIXTURE_AMD_NEXT);
 }
 
 static void hygon_tables_are_the_golden_ones(void **state)
@@ -323,6 +339,8 @@ static void vendors_are_told_by_leaf_0(void **state)
 		[CPUID_FIXTURE_AMD] = CPUID_VENDOR_AMD,
 		[CPUID_FIXTURE_AMD_EMULATED] = CPUID_VENDOR_AMD,
 		[CPUID_FIXTURE_HYGON] = CPUID_VENDOR_HYGON,
+		[CPUID_FIXTURE_INTEL_NEXT] = CPUID_VENDOR_INTEL,
+		[CPUID_FIXTURE_AMD_NEXT] = CPUID_VENDOR_AMD,
 	};
 	struct kvm_cpuid2 *t;
 
@@ -595,6 +613,8 @@ static void every_topology_reads_back_from_every_leaf_that_tells_it(void **state
 							next_random(&seed) % (s * c * t) };
 				struct cpuid_params p = { 0 };
 
+				/* the old leaves have 8 bits for an id */
+				cfg.x86.irqchip = LKVM_X86_IRQCHIP_KERNEL;
 				if (cpu_topology_init(&p.topo, &cfg, NULL))
 					continue;
 				for (unsigned int i = 0; i < 3 * N_CPUID_FIXTURES; i++) {
@@ -827,7 +847,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_not_given_are_derived),
 		cmocka_unit_test(impossible_topologies_are_refused_with_the_values_allowed),
-		cmocka_unit_test(apic_ids_grow_with_the_index_and_end_at_254),
+		cmocka_unit_test(apic_ids_grow_with_the_index_and_fit_15_bits),
 		cmocka_unit_test(intel_tables_are_the_golden_ones),
 		cmocka_unit_test(amd_tables_are_the_golden_ones),
 		cmocka_unit_test(hygon_tables_are_the_golden_ones),

@@ -492,6 +492,75 @@ static void split_irqchip_is_instead_of_the_whole(void **state)
 	assert_int_equal(call_n(rig.vm, KVM_CREATE_IRQCHIP, 0), -EEXIST);
 }
 
+static void only_a_split_irqchip_suppresses_eoi_broadcasts(void **state)
+{
+	(void)state;
+	assert_int_equal(enable(rig.vm, KVM_CAP_X2APIC_API, 0, 1ull << 20), -EINVAL);
+	assert_int_equal(enable(rig.vm, KVM_CAP_X2APIC_API, 0, 4), -EINVAL);
+	assert_int_equal(call_n(rig.vm, KVM_CHECK_EXTENSION, KVM_CAP_X2APIC_API) & 4, 0);
+	assert_int_equal(enable(rig.vm, KVM_CAP_SPLIT_IRQCHIP, 0, 24), 0);
+	assert_int_equal(enable(rig.vm, KVM_CAP_X2APIC_API, 0, 12), -EINVAL);
+	if (call_n(rig.vm, KVM_CHECK_EXTENSION, KVM_CAP_X2APIC_API) & 4)
+		assert_int_equal(enable(rig.vm, KVM_CAP_X2APIC_API, 0, 4), 0);
+}
+
+static int msi_route(u32 hi)
+{
+	struct {
+		struct kvm_irq_routing table;
+		struct kvm_irq_routing_entry entry;
+	} r = { .table.nr = 1,
+		.entry = { .gsi = 24, .type = KVM_IRQ_ROUTING_MSI, .u.msi.address_lo = 0xfee00000,
+			   .u.msi.address_hi = hi, .u.msi.data = 0x31 } };
+
+	return call(rig.vm, KVM_SET_GSI_ROUTING, &r);
+}
+
+static int signal_to(u32 lo, u32 hi)
+{
+	struct kvm_msi msi = { .address_lo = lo, .address_hi = hi, .data = 0x31 };
+
+	return call(rig.vm, KVM_SIGNAL_MSI, &msi);
+}
+
+/* vCPU 0, with its local APIC switched on (SVR): before, it takes no message. */
+static void add_listening_vcpu(void)
+{
+	struct kvm_lapic_state lapic;
+
+	add_vcpu();
+	assert_int_equal(call(rig.vcpu, KVM_GET_LAPIC, &lapic), 0);
+	put_le32(lapic.regs + 0xf0, 0x1ff);
+	assert_int_equal(call(rig.vcpu, KVM_SET_LAPIC, &lapic), 0);
+}
+
+static void messages_name_32_bits_of_an_id_if_asked_to(void **state)
+{
+	(void)state;
+	assert_int_equal(enable(rig.vm, KVM_CAP_SPLIT_IRQCHIP, 0, 24), 0);
+	assert_int_equal(msi_route(1), 0);
+	assert_int_equal(enable(rig.vm, KVM_CAP_X2APIC_API, 0, 3), 0);
+	assert_int_equal(msi_route(1), -EINVAL);
+	assert_int_equal(msi_route(0x100), 0);
+	add_listening_vcpu();
+	assert_int_equal(signal_to(0xfee00000, 1), -EINVAL);
+	assert_int_equal(signal_to(0xfee00000, 0x100), 0);
+	assert_int_equal(signal_to(0xfee01000, 0), 0);
+	assert_int_equal(signal_to(0xfee00000, 0), 1);
+	assert_int_equal(signal_to(0xfeeff000, 0), 1); /* in xAPIC mode all of them */
+	assert_int_equal(signal_to(0xfeeff000, 0xffffff00), -EPERM); /* in x2APIC mode */
+}
+
+static void without_them_the_upper_half_means_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(enable(rig.vm, KVM_CAP_SPLIT_IRQCHIP, 0, 24), 0);
+	add_listening_vcpu();
+	assert_int_equal(signal_to(0xfee00000, 0x101), 1);
+	assert_int_equal(signal_to(0xfee01000, 0), 0);
+	assert_int_equal(signal_to(0xfeeff000, 0), 1);
+}
+
 /* ---- vCPUs (4.7) ---- */
 
 static void vcpu_ids_are_unique_and_bounded(void **state)
@@ -1295,6 +1364,9 @@ static const struct CMUnitTest rules[] = {
 	RULE(exits_are_disabled_before_vcpus),
 	RULE(unknown_capabilities_are_not_enabled),
 	RULE(split_irqchip_is_instead_of_the_whole),
+	RULE(only_a_split_irqchip_suppresses_eoi_broadcasts),
+	RULE(messages_name_32_bits_of_an_id_if_asked_to),
+	RULE(without_them_the_upper_half_means_nothing),
 	RULE(vcpu_ids_are_unique_and_bounded),
 	RULE(vcpus_start_as_after_reset),
 	RULE(second_vcpu_waits_for_init),

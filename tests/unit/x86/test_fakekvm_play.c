@@ -776,7 +776,7 @@ static void bad_text_is_named(void **state)
 {
 	static const char *const bad[] = {
 		"frobnicate",	"out 0xf4",	 "out 0xf4 1 42 9",  "in 0x10 9", "out x 1 1",
-		"print \"open", "print \"\"",	 "outs 1 2 \"abc\"", "cpu 300",	  "errno ENOSUCH",
+		"print \"open", "print \"\"",	 "outs 1 2 \"abc\"", "cpu 1024",  "errno ENOSUCH",
 		"delay",	"print \"\\q\"", "repeat -1",
 	};
 	char why[128], text[64], want[128];

@@ -47,12 +47,9 @@ static void fields_of_arm64_are_refused_by_name(void **state)
 	struct lkvm_arm64 *a = &cfg.arm64;
 
 	(void)state;
-	REFUSED("--firmware", cfg.firmware[0] = 'x');
 	REFUSED("--firmware-address", cfg.firmware_addr = 0x80000000);
-	REFUSED("--flash", cfg.flash[0] = 'x');
 	REFUSED_FOR("--dump-dtb", cfg.dump_dtb[0] = 'x', "; others have ACPI, see --dump-acpi");
 	REFUSED("--irqchip", a->irqchip = LKVM_IRQCHIP_GICV3);
-	REFUSED("--nested", a->nested = true);
 	REFUSED("--e2h0", a->e2h0 = true);
 	REFUSED("--counter-offset", a->counter_offset = (uint64_t)1 << 32);
 	REFUSED("--pmu", a->pmu = true);
@@ -73,19 +70,34 @@ static void a_field_is_given_when_it_is_not_zero(void **state)
 	for (unsigned int bit = 0; bit < 64; bit++)
 		REFUSED("--firmware-address", cfg.firmware_addr = (uint64_t)1 << bit);
 	fresh();
-	memset(cfg.flash + 1, 'x', sizeof(cfg.flash) - 2);
 	memset(cfg.arm64.pmu_name + 1, 'x', sizeof(cfg.arm64.pmu_name) - 2);
 	assert_int_equal(lkvm_config_validate(&cfg, NULL), 0);
 }
 
-static void firmware_instead_of_a_kernel_is_refused_as_firmware(void **state)
+static void there_are_1024_cpus_unless_the_interrupt_controller_takes_less(void **state)
 {
 	(void)state;
 	fresh();
-	cfg.kernel[0] = 0;
-	assert_refused("--kernel: a kernel file is needed");
-	cfg.firmware[0] = 'x';
-	assert_refused("--firmware: only arm64 guests have it");
+	for (unsigned int i = LKVM_X86_IRQCHIP_AUTO; i <= LKVM_X86_IRQCHIP_SPLIT; i++) {
+		cfg.x86.irqchip = i;
+		cfg.n_vcpus = 255;
+		assert_int_equal(lkvm_config_validate(&cfg, NULL), 0);
+		cfg.n_vcpus = 1025;
+		assert_refused("--cpus 1025: must be 1 to 1024");
+		cfg.n_vcpus = 1024;
+		if (i != LKVM_X86_IRQCHIP_KERNEL)
+			assert_int_equal(lkvm_config_validate(&cfg, NULL), 0);
+		else
+			assert_refused("--cpus 1024,sockets=1,cores=1024,threads=1: the last CPU "
+				       "gets APIC id 1023 and --irqchip kernel takes at most 254; "
+				       "split takes more, and cores and threads that are powers of "
+				       "two leave no ids unused");
+	}
+	fresh();
+	cfg.x86.irqchip = LKVM_X86_IRQCHIP_SPLIT + 1;
+	assert_refused("--irqchip 3 is unknown");
+	cfg.x86.irqchip = (enum lkvm_x86_irqchip) - 1;
+	assert_refused("--irqchip -1 is unknown");
 }
 
 int main(void)
@@ -93,7 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields_of_arm64_are_refused_by_name),
 		cmocka_unit_test(a_field_is_given_when_it_is_not_zero),
-		cmocka_unit_test(firmware_instead_of_a_kernel_is_refused_as_firmware),
+		cmocka_unit_test(there_are_1024_cpus_unless_the_interrupt_controller_takes_less),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
