@@ -171,7 +171,7 @@ install: all $(B)/lkvm.pc
 # The rest: tests, beds and demo, with what other guest architectures are tested by.
 DEPS := gcc make libc6-dev libelf-dev liburing-dev libslirp-dev zlib1g-dev libzstd-dev libfdt-dev \
 	libjansson-dev acpica-tools \
-	libcmocka-dev perl e2fsprogs clang libclang-rt-dev qemu-system-x86 cpio xz-utils zstd lz4 mtools \
+	libcmocka-dev perl e2fsprogs clang libclang-rt-dev qemu-system-x86 cpio xz-utils zstd lz4 mtools openssl \
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross device-tree-compiler
 
 .PHONY: deps

@@ -385,6 +385,8 @@ static void flash_command(struct cfi_flash *f, u8 cmd)
 		 * expect to find the array.
 		 */
 		f->mode = MODE_ARRAY;
+		if (f->form->eager && f->store.busy)
+			dev_throttle(&f->dev, true);
 	}
 }
 
@@ -433,13 +435,11 @@ static bool flash_show(struct cfi_flash *f, bool on)
 static void flash_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u64 val)
 {
 	struct cfi_flash *f = container_of(dev, struct cfi_flash, dev);
-	bool was_command;
 
 	(void)tag;
 	/* Busy chips take commands that suspend them, which these do not know. */
 	if (size != f->form->word || off % f->form->word || (f->store.busy && !f->form->eager))
 		return;
-	was_command = f->next == NEXT_COMMAND;
 	flash_write_word(f, off, (u32)val);
 	/* No command is better than one whose answer the guest would not see. */
 	if (f->mode != MODE_ARRAY && (f->form->eager || !f->store.busy) && !flash_show(f, false)) {
@@ -449,9 +449,6 @@ static void flash_write(struct dev *dev, u32 tag, u64 off, unsigned int size, u6
 	/* If this fails reads come here, and find the array all the same. */
 	if (f->mode == MODE_ARRAY)
 		flash_show(f, true);
-	if (f->form->eager && f->store.busy && was_command && f->mode == MODE_ARRAY &&
-	    f->next == NEXT_COMMAND)
-		dev_throttle(dev, true);
 }
 
 /* The answer of each chip at the address of word @index. */

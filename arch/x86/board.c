@@ -129,10 +129,9 @@ static bool fit_flash(struct fitting *f, struct machine *m)
 		return false;
 	f->cfg.flash = (struct cfi_flash_cfg){ .disk = flash, .bytes = true };
 	f->cfg.flash.gpa = X86_HOLE_END - m->env->firmware->size - flash->size;
-	f->slot.ranges[0] = (struct dev_range){ .bus = &m->mmio,
-						.base = f->cfg.flash.gpa,
-						.len = flash->size,
-						.sizes = BUS_SIZE_ANY };
+	f->slot.ranges[0] = (struct dev_range){
+		.bus = &m->mmio, .base = f->cfg.flash.gpa, .len = flash->size, .sizes = BUS_SIZE_ANY
+	};
 	return true;
 }
 

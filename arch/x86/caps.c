@@ -14,41 +14,23 @@
 
 /* ---- what KVM offers by CPUID ------------------------------------------------------------- */
 
-enum reg { EAX, EBX, ECX, EDX };
-
-static bool offered(const struct kvm_cpuid2 *cpuid, u32 function, u32 index, enum reg reg,
-		    unsigned int bit)
-{
-	for (u32 i = 0; i < cpuid->nent && i < CPUID_MAX_ENTRIES; i++) {
-		const struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
-		const u32 regs[] = { e->eax, e->ebx, e->ecx, e->edx };
-
-		if (e->function == function && e->index == index)
-			return regs[reg] & 1u << bit;
-	}
-	return false;
-}
-
 /* Bits that KVM passes on without being told more. */
 static const struct cpuid_line {
-	const char *name;
-	u32 function, index;
-	enum reg reg;
-	unsigned int bit;
+	enum cpu_feature_id id;
 	const char *remedy;
 } cpuid_lines[] = {
-	{ "shstk", 7, 0, ECX, 7, "CPUs with CET, and Linux 6.18 or later on the host" },
-	{ "ibt", 7, 0, EDX, 20, "Intel CPUs with CET, and Linux 6.18 or later on the host" },
-	{ "lkgs", 7, 1, EAX, 18, "CPUs with LKGS, and Linux 6.17 or later on the host" },
-	{ "fred", 7, 1, EAX, 17, "CPUs with FRED, and a KVM that has it for guests" },
+	{ CPU_F_shstk, "CPUs with CET, and Linux 6.18 or later on the host" },
+	{ CPU_F_ibt, "Intel CPUs with CET, and Linux 6.18 or later on the host" },
+	{ CPU_F_lkgs, "CPUs with LKGS, and Linux 6.17 or later on the host" },
+	{ CPU_F_fred, "CPUs with FRED, and a KVM that has it for guests" },
 };
 
-/* AMD's CPUs have no such register, though KVM lists it there (cpuid.c hides it). */
+/* AMD's CPUs have no such register, though KVM lists it there (cpuid_rules.c hides it). */
 static void probe_arch_capabilities(struct lkvm_caps *caps, const struct kvm_cpuid2 *cpuid)
 {
 	enum cpuid_vendor vendor = cpuid_vendor(cpuid);
 	bool amd = vendor == CPUID_VENDOR_AMD || vendor == CPUID_VENDOR_HYGON;
-	bool listed = offered(cpuid, 7, 0, EDX, 29);
+	bool listed = cpu_feature_shown(cpuid, CPU_F_arch_capabilities);
 
 	if (listed && !amd)
 		caps_yes(caps, "arch-capabilities", 1);
@@ -63,7 +45,7 @@ static void probe_arch_capabilities(struct lkvm_caps *caps, const struct kvm_cpu
 
 static void probe_nested(struct lkvm_caps *caps, const struct kvm_cpuid2 *cpuid)
 {
-	if (offered(cpuid, 1, 0, ECX, 5) || offered(cpuid, 0x80000001, 0, ECX, 2))
+	if (cpu_feature_shown(cpuid, CPU_F_vmx) || cpu_feature_shown(cpuid, CPU_F_svm))
 		caps_yes(caps, "nested", 1);
 	else
 		caps_no(caps, "nested", "KVM offers guests neither VMX nor SVM",
@@ -82,11 +64,12 @@ static int probe_cpuid(struct lkvm_caps *caps, const struct kvm *kvm, struct lkv
 	ret = kvm_host_ioctl(kvm->host, KVM_GET_SUPPORTED_CPUID, cpuid, err);
 	for (size_t i = 0; ret >= 0 && i < ARRAY_SIZE(cpuid_lines); i++) {
 		const struct cpuid_line *l = &cpuid_lines[i];
+		const char *name = cpu_features[l->id].name;
 
-		if (offered(cpuid, l->function, l->index, l->reg, l->bit))
-			caps_yes(caps, l->name, 1);
+		if (cpu_feature_shown(cpuid, l->id))
+			caps_yes(caps, name, 1);
 		else
-			caps_no(caps, l->name, "KVM does not offer it to guests", l->remedy);
+			caps_no(caps, name, "KVM does not offer it to guests", l->remedy);
 	}
 	if (ret >= 0) {
 		probe_arch_capabilities(caps, cpuid);

@@ -188,20 +188,13 @@ int cpu_model_parse(const char *text, struct cpu_model *model, struct lkvm_error
 
 /* ---- on a table ---------------------------------------------------------------------------- */
 
-static u32 *reg_of(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg)
-{
-	u32 *const regs[] = { &e->eax, &e->ebx, &e->ecx, &e->edx };
-
-	return regs[reg];
-}
-
 static bool has_bits(const struct kvm_cpuid2 *table, const struct cpuid_place *at)
 {
 	for (u32 i = 0; i < table->nent && i < CPUID_MAX_ENTRIES; i++) {
 		struct kvm_cpuid_entry2 e = table->entries[i];
 
 		if (e.function == at->function && e.index == at->index &&
-		    *reg_of(&e, at->reg) & at->bits)
+		    *cpuid_reg(&e, at->reg) & at->bits)
 			return true;
 	}
 	return false;
@@ -221,7 +214,7 @@ static bool clear(struct kvm_cpuid2 *table, const struct cpuid_place *at, u32 bi
 
 	for (u32 i = 0; i < table->nent && i < CPUID_MAX_ENTRIES; i++) {
 		struct kvm_cpuid_entry2 *e = &table->entries[i];
-		u32 *reg = reg_of(e, at->reg);
+		u32 *reg = cpuid_reg(e, at->reg);
 
 		if (e->function == at->function && e->index == at->index && *reg & bits) {
 			*reg &= ~bits;

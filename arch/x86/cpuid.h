@@ -13,6 +13,7 @@
 #include "vmm/err.h"
 
 struct kvm_cpuid2;
+struct kvm_cpuid_entry2;
 
 #define CPUID_MAX_ENTRIES 256
 
@@ -54,6 +55,10 @@ struct cpuid_params {
 	bool ext_dest_id;  /* MSIs have 15-bit destinations */
 	bool snp;	   /* memory is encrypted: the leaf on it is shown */
 };
+
+/* The first entry of the leaf, as KVM looks it up; NULL: none, and it reads as zero. */
+const struct kvm_cpuid_entry2 *cpuid_find(const struct kvm_cpuid2 *table, u32 function, u32 index);
+u32 *cpuid_reg(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg);
 
 enum cpuid_vendor cpuid_vendor(const struct kvm_cpuid2 *supported);
 

@@ -43,15 +43,6 @@ static struct kvm_cpuid2 *new_table(void)
 	return calloc(1, TABLE_BYTES);
 }
 
-/* The first one, as KVM looks it up. */
-static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid2 *table, u32 function, u32 index)
-{
-	for (u32 i = 0; i < table->nent && i < CPUID_MAX_ENTRIES; i++)
-		if (table->entries[i].function == function && table->entries[i].index == index)
-			return &table->entries[i];
-	return NULL;
-}
-
 static u32 reg_of(const struct kvm_cpuid_entry2 *e, unsigned int reg)
 {
 	const u32 regs[N_REGS] = { e->eax, e->ebx, e->ecx, e->edx };
@@ -62,7 +53,7 @@ static u32 reg_of(const struct kvm_cpuid_entry2 *e, unsigned int reg)
 /* A leaf that is not listed reads as zero. */
 static u32 value_of(const struct kvm_cpuid2 *table, u32 function, u32 index, unsigned int reg)
 {
-	const struct kvm_cpuid_entry2 *e = find(table, function, index);
+	const struct kvm_cpuid_entry2 *e = cpuid_find(table, function, index);
 
 	return e ? reg_of(e, reg) : 0;
 }
@@ -92,9 +83,9 @@ static void compare(struct history *h, const struct kvm_cpuid2 *table,
 {
 	for (u32 i = 0; i < table->nent; i++) {
 		const struct kvm_cpuid_entry2 *e = &table->entries[i];
-		bool first = find(table, e->function, e->index) == e;
+		bool first = cpuid_find(table, e->function, e->index) == e;
 
-		if (!first || (backwards && find(other, e->function, e->index)))
+		if (!first || (backwards && cpuid_find(other, e->function, e->index)))
 			continue;
 		for (unsigned int reg = 0; reg < N_REGS; reg++) {
 			u32 mine = reg_of(e, reg);
@@ -180,7 +171,7 @@ static void put_where(struct text *t, u32 function, u32 index, unsigned int reg)
 static void put_value(struct text *t, const char *key, const struct kvm_cpuid2 *table, u32 function,
 		      u32 index, unsigned int reg)
 {
-	if (find(table, function, index))
+	if (cpuid_find(table, function, index))
 		put(t, " %s=0x%08x", key, value_of(table, function, index, reg));
 	else
 		put(t, " %s=-", key);

@@ -7,8 +7,7 @@
 
 #include "vmm/machine.h"
 
-/* Whether @cfg, which is valid, means the split one; pure. The topology decides where it is open.
- */
+/* Whether @cfg, which is valid, means the split one; where that is open the ids decide. Pure. */
 bool x86_irqchip_is_split(const struct lkvm_config *cfg);
 
 /*

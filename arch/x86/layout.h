@@ -35,14 +35,14 @@
  * 2023 ECAM at 0xb0000000 and BARs from 0xc0000000 on, later BARs from the end of RAM, 0x80000000
  * at least, and ECAM at 0xe0000000. Either way BARs begin in one of the two windows.
  */
-#define X86_FW_HOLE_START     0x80000000ull
-#define X86_FW_FLASH_START    0xff000000ull /* code and variables begin here or above */
-#define X86_FW_WINDOW_BASE    0x80000000 /* where BARs are decoded */
-#define X86_FW_WINDOW_LEN     0x7c000000
+#define X86_FW_HOLE_START      0x80000000ull
+#define X86_FW_FLASH_START     0xff000000ull /* code and variables begin here or above */
+#define X86_FW_WINDOW_BASE     0x80000000    /* where BARs are decoded */
+#define X86_FW_WINDOW_LEN      0x7c000000
 #define X86_FW_LOW_WINDOW_LAST 0xafffffff /* the one below the PCI window, as dsdt.asl has it */
 #define X86_FW_LOW_WINDOW_LEN  0x30000000
-#define X86_FLASH_BLOCK	      0x1000
-#define X86_LPC_SLOT	      31 /* on the PCI bus, as in a Q35 machine */
+#define X86_FLASH_BLOCK	       0x1000
+#define X86_LPC_SLOT	       31 /* on the PCI bus, as in a Q35 machine */
 
 #define X86_VIRTIO_MMIO_GPA(n) (X86_VIRTIO_MMIO_BASE + X86_VIRTIO_MMIO_STEP * (n))
 

@@ -18,15 +18,12 @@
 #define ACCESS	 0x8000u
 #define FILE_LEN 0x3000u
 
-#define PENDING 0x80000000
-
 struct world {
 	struct board b;
 	struct gmem gmem;
 	struct dev *dev;
 	int fd;
 	u8 was[RAM];
-	bool pending; /* the loop is to answer the request at ACCESS */
 };
 
 static u32 control(struct world *w)
@@ -61,15 +58,15 @@ static void world_open(struct world *w)
 	CHECK(!fw_cfg_add_file(w->dev, FW_CFG_KERNEL_DATA, w->fd, 5, FILE_LEN - 5, "file", &err));
 }
 
+/* What the loop has is given back to it, so that every request is answered. */
 static void settle(struct world *w)
 {
 	w->b.hold = false;
-	for (int i = 0; i < 64 && (w->b.n_held || w->pending); i++) {
+	while (w->b.n_held) {
 		board_end_io(&w->b, 0, -EIO);
 		loop_manual_run(w->b.loop);
-		w->pending = control(w) & PENDING;
 	}
-	CHECK(!w->pending);
+	CHECK(control(w) <= 1);
 }
 
 static void world_close(struct world *w)
@@ -81,30 +78,26 @@ static void world_close(struct world *w)
 	close(w->fd);
 }
 
-/* @arg: the key and what to do; @p: length and address, 3 bytes each with a few at both ends. */
+/* @arg: the key and what to do; @p: length and address, each from some of its bytes. */
 static void request(struct world *w, u8 arg, const u8 p[6])
 {
-	static const u16 keys[] = { 0, FW_CFG_NB_CPUS, 0x19, 0x20, FW_CFG_KERNEL_DATA, 0x33,
-				    1, 0xffff };
-	u32 len = (u32)(p[0] | p[1] << 8 | p[2] << 24), words[2];
-	u64 gpa = (u64)(p[3] | p[4] << 8) + ((u64)p[5] << 56), be_gpa = htobe64(gpa);
+	static const u16 keys[] = {
+		0, 1, FW_CFG_NB_CPUS, 0x19, 0x20, FW_CFG_KERNEL_DATA, 0x33, 0xffff,
+	};
+	u32 len = p[0] | (u32)p[1] << 8 | (u32)p[2] << 24;
+	u64 gpa = p[3] | (u64)p[4] << 8 | (u64)p[5] << 56, be_gpa = htobe64(gpa);
+	u32 words[2] = { htobe32((u32)keys[arg & 7] << 16 | arg >> 3), htobe32(len) };
 	u8 now[RAM];
 
-	/* one answer is waited for at a time, so it is known whose it is */
-	if (w->pending)
+	/* whose answer it is must be known */
+	if (w->b.n_held)
 		return;
-	words[0] = htobe32((u32)keys[arg & 7] << 16 | PENDING >> 1 | (arg >> 3));
-	words[1] = htobe32(len);
 	CHECK(!gmem_write(&w->gmem, ACCESS, words, sizeof(words)));
 	CHECK(!gmem_write(&w->gmem, ACCESS + 8, &be_gpa, sizeof(be_gpa)));
 	CHECK(!gmem_read(&w->gmem, 0, w->was, RAM));
 	bus_write(&w->b.ports, PORT + 8, 4, htobe32(ACCESS), NULL);
-	if (w->b.hold && control(w) != 0 && control(w) != 1)
-		loop_manual_run(w->b.loop);
-	else
-		loop_manual_run(w->b.loop);
-	w->pending = control(w) != 0 && control(w) != 1;
-	CHECK(!w->pending || w->b.n_held);
+	loop_manual_run(w->b.loop);
+	CHECK(w->b.n_held || control(w) <= 1);
 	CHECK(!gmem_read(&w->gmem, 0, now, RAM));
 	for (u32 i = 0; i < RAM; i++) {
 		if (now[i] != w->was[i])
@@ -135,7 +128,6 @@ static size_t step(struct world *w, const u8 *p, size_t left)
 			board_end_io(&w->b, 0,
 				     arg < 200 ? (s64)min_u64(arg, w->b.held[0]->vec.len) : -EIO);
 			loop_manual_run(w->b.loop);
-			w->pending = w->b.n_held;
 		}
 		break;
 	default:

@@ -233,8 +233,8 @@ static int find_destination(const struct fake_call *c, const struct kvm_msi *m)
 		return 1;
 	if (id == UINT32_MAX)
 		return any_x2apic(c->fk, c->vm) ? 1 : -EPERM;
-	if (id == 0xff && !(x2apic & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK &&
-			    any_x2apic(c->fk, c->vm)))
+	if (id == 0xff &&
+	    !(x2apic & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK && any_x2apic(c->fk, c->vm)))
 		return 1;
 	return fake_find_vcpu(c->fk, c->vm, id) != NULL;
 }

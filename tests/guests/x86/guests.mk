@@ -11,6 +11,8 @@ GUEST_BINS := $(GUESTS:%=$(TB)/guests/%.elf) $(GUESTS:%=$(TB)/guests/%.pvh.elf)
 KUT_COMMON := $(addprefix $(TB)/guests/,kut/kut.o start.o ap.o lib.o)
 KUT_BINS := $(patsubst $(GUEST_DIR)/%.c,$(TB)/guests/%.flat,$(filter-out %/kut.c,$(wildcard $(GUEST_DIR)/kut/*.c)))
 GUEST_BINS += $(KUT_BINS) $(TB)/guests/kut/low.flat
+# The least that is firmware, from the reset vector on.
+GUEST_BINS += $(TB)/guests/firmware.fd
 GUEST_COMMON := $(addprefix $(TB)/guests/,start.o ap.o lib.o)
 
 GUEST_CFLAGS := -std=gnu11 -O2 -ffreestanding -fno-pic -mgeneral-regs-only -mno-red-zone \
@@ -46,5 +48,12 @@ $(TB)/guests/kut/low.flat: $(GUEST_DIR)/kut/low.S $(GUEST_DIR)/guests.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) -m32 -c -o $(@:.flat=.o) $<
 	$(Q)$(LD) -m elf_i386 -nostdlib -z noexecstack --build-id=none -Ttext=0x8000 -o $@ $(@:.flat=.o)
+
+$(TB)/guests/firmware.fd: $(GUEST_DIR)/firmware.S $(GUEST_DIR)/guests.mk
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m32 -c -o $(@:.fd=.fd.o) $<
+	$(Q)$(LD) -m elf_i386 -nostdlib -z noexecstack --build-id=none -Ttext=0xffff0000 -e 0xfffffff0 \
+		--oformat binary -o $@ $(@:.fd=.fd.o)
 
 -include $(wildcard $(TB)/guests/*.d $(TB)/guests/kut/*.d)

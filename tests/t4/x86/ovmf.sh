@@ -2,12 +2,12 @@
 # Debian's OVMF, unmodified, under lkvm on real KVM: it starts from the reset vector, finds its
 # disk, keeps its variables and boots Debian's kernel; what is looked at is in ovmf.inside.
 #
-# The disk is a FAT file system with a startup.nsh, which does one thing in the first boot and, since
-# a variable is there, another in the second. OVMF's clock ticks a hundred times a second and
+# The disk is a FAT file system with a startup.nsh, which does one thing in the first boot and,
+# since a variable is there, another in the second. OVMF's clock ticks a hundred times a second and
 # its interrupt handler ends with a write to CR8; QEMU's emulated SVM may abort on that while an
 # interrupt is pending, so the bed's KVM makes ticks fifty times as long as they should be.
 #
-# Does not prove figures, nor that OVMF of other releases boots (docs/firmware.md has what they need).
+# Does not prove figures, nor that OVMF of other releases boots.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.bash
 . "$(dirname "$0")/../lib.bash"

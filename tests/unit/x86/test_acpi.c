@@ -28,6 +28,7 @@
 /* Offsets are those of ACPI 6.5, tables 5.3 to 5.19, written apart from acpi.c. */
 #define HDR_LENGTH   4
 #define HDR_LEN	     36
+#define RSDP_RSDT    16
 #define RSDP_XSDT    24
 #define FADT_FACS    36
 #define FADT_DSDT    40
@@ -110,6 +111,11 @@ static const u8 *xsdt(const struct blob *b)
 	return table_at(b, get_le64(b->bytes + RSDP_XSDT), "XSDT");
 }
 
+static const u8 *rsdt(const struct blob *b)
+{
+	return table_at(b, get_le32(b->bytes + RSDP_RSDT), "RSDT");
+}
+
 /* As a kernel finds it: through RSDP and XSDT. */
 static const u8 *find(const struct blob *b, const char *signature)
 {
@@ -150,9 +156,47 @@ static void rsdp_is_first_and_sums_to_zero_twice(void **state)
 	assert_int_equal(sum(b.bytes, 36), 0);
 	assert_memory_equal(b.bytes + 9, "LKVM\0\0", 6);
 	assert_int_equal(b.bytes[15], 2);
-	assert_int_equal(get_le32(b.bytes + 16), 0); /* no RSDT */
 	assert_int_equal(get_le32(b.bytes + 20), 36);
 	assert_memory_equal(b.bytes + 33, "\0\0\0", 3);
+}
+
+/* Some kernels for tests look for the older one only. */
+static void rsdt_lists_what_the_xsdt_lists(void **state)
+{
+	const u8 *r, *x;
+	struct blob b;
+
+	(void)state;
+	for (unsigned int n_mmio = 0; n_mmio < 2; n_mmio++) {
+		u32 n = 3 + n_mmio;
+
+		build_mmio(&b, n_mmio);
+		r = rsdt(&b);
+		x = xsdt(&b);
+		assert_int_equal(r[8], 1);
+		assert_int_equal(get_le32(r + HDR_LENGTH), HDR_LEN + n * 4);
+		assert_int_equal(get_le32(x + HDR_LENGTH), HDR_LEN + n * 8);
+		for (u32 i = 0; i < n; i++)
+			assert_int_equal(get_le32(r + HDR_LEN + i * 4),
+					 get_le64(x + HDR_LEN + i * 8));
+	}
+}
+
+/* Those that firmware installs are its own work. */
+static void tables_for_firmware_have_no_rsdt(void **state)
+{
+	struct blob b;
+
+	(void)state;
+	build(&b, 1);
+	b.desc.firmware = true;
+	memset(b.bytes, 0, sizeof(b.bytes));
+	assert_int_equal(acpi_build(&b.desc, b.bytes, ROOM, &b.used, NULL), 0);
+	assert_int_equal(get_le32(b.bytes + RSDP_RSDT), 0);
+	assert_null(memmem(b.bytes, b.used, "RSDT", 4));
+	assert_int_equal(get_le32(xsdt(&b) + HDR_LENGTH), HDR_LEN + 2 * 8);
+	find(&b, "FACP");
+	find(&b, "APIC");
 }
 
 static void every_table_is_whole_for_1_to_1024_vcpus(void **state)
@@ -182,7 +226,7 @@ static void tables_do_not_overlap(void **state)
 	struct {
 		const u8 *p;
 		size_t len;
-	} t[7];
+	} t[8];
 
 	(void)state;
 	build(&b, 255);
@@ -193,6 +237,7 @@ static void tables_do_not_overlap(void **state)
 	t[4].p = find(&b, "APIC");
 	t[5].p = xsdt(&b);
 	t[6].p = find(&b, "MCFG");
+	t[7].p = rsdt(&b);
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
 		t[i].len = i == 0 ? 36 : get_le32(t[i].p + HDR_LENGTH);
 		for (size_t j = 0; j < i; j++)
@@ -660,6 +705,24 @@ static void mcfg_disassembles_to_the_golden_text(void **state)
 	assert_golden("mcfg.txt", find(&b, "MCFG"), keep_field);
 }
 
+/* What they hold are addresses, which move with what iasl makes of the DSDT. */
+static void rsdt_and_xsdt_disassemble_without_complaint(void **state)
+{
+	struct blob b;
+	char *text;
+
+	(void)state;
+	build(&b, 1);
+	text = disassemble(rsdt(&b), keep_field);
+	assert_non_null(strstr(text, "Signature : \"RSDT\""));
+	assert_non_null(strstr(text, "\n02C ACPI Table Address 2 : 000"));
+	free(text);
+	text = disassemble(xsdt(&b), keep_field);
+	assert_non_null(strstr(text, "Signature : \"XSDT\""));
+	assert_non_null(strstr(text, "\n034 ACPI Table Address 2 : 00000000000"));
+	free(text);
+}
+
 static void ssdt_disassembles_to_the_golden_text(void **state)
 {
 	struct blob b;
@@ -685,6 +748,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rsdp_is_first_and_sums_to_zero_twice),
+		cmocka_unit_test(rsdt_lists_what_the_xsdt_lists),
+		cmocka_unit_test(tables_for_firmware_have_no_rsdt),
 		cmocka_unit_test(every_table_is_whole_for_1_to_1024_vcpus),
 		cmocka_unit_test(tables_do_not_overlap),
 		cmocka_unit_test(facs_is_aligned_in_guest_memory),
@@ -705,6 +770,7 @@ int main(void)
 		cmocka_unit_test(madt_of_255_vcpus_disassembles_without_complaint),
 		cmocka_unit_test(dsdt_disassembles_to_the_golden_text),
 		cmocka_unit_test(mcfg_disassembles_to_the_golden_text),
+		cmocka_unit_test(rsdt_and_xsdt_disassemble_without_complaint),
 		cmocka_unit_test(ssdt_disassembles_to_the_golden_text),
 		cmocka_unit_test(ssdt_of_31_devices_disassembles_without_complaint),
 	};

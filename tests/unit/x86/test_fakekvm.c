@@ -510,8 +510,11 @@ static int msi_route(u32 hi)
 		struct kvm_irq_routing table;
 		struct kvm_irq_routing_entry entry;
 	} r = { .table.nr = 1,
-		.entry = { .gsi = 24, .type = KVM_IRQ_ROUTING_MSI, .u.msi.address_lo = 0xfee00000,
-			   .u.msi.address_hi = hi, .u.msi.data = 0x31 } };
+		.entry = { .gsi = 24,
+			   .type = KVM_IRQ_ROUTING_MSI,
+			   .u.msi.address_lo = 0xfee00000,
+			   .u.msi.address_hi = hi,
+			   .u.msi.data = 0x31 } };
 
 	return call(rig.vm, KVM_SET_GSI_ROUTING, &r);
 }
@@ -547,7 +550,7 @@ static void messages_name_32_bits_of_an_id_if_asked_to(void **state)
 	assert_int_equal(signal_to(0xfee00000, 0x100), 0);
 	assert_int_equal(signal_to(0xfee01000, 0), 0);
 	assert_int_equal(signal_to(0xfee00000, 0), 1);
-	assert_int_equal(signal_to(0xfeeff000, 0), 1); /* in xAPIC mode all of them */
+	assert_int_equal(signal_to(0xfeeff000, 0), 1);		     /* in xAPIC mode all of them */
 	assert_int_equal(signal_to(0xfeeff000, 0xffffff00), -EPERM); /* in x2APIC mode */
 }
 

@@ -424,12 +424,17 @@ static void a_machine_leaves_its_report_in_a_file(void **state)
 static void one_that_cannot_have_it_does_not_start(void **state)
 {
 	struct vmtest *t = machine();
+	char old[4] = "";
+	int fd;
 
 	(void)state;
-	vmtest_create(t);
-	assert_true(lkvm_vm_start(t->vm, &t->err) < 0);
+	assert_true(vm_create_on(fakekvm_backend(t->fk), &t->cfg, &t->vm, &t->err) < 0);
 	assert_int_equal(t->err.kind, LKVM_ERR_UNSUPPORTED);
 	assert_non_null(strstr(t->err.msg, "--snp-report: this host's KVM has no"));
+	fd = open(path, O_RDONLY);
+	assert_int_equal(read(fd, old, sizeof(old) - 1), 3);
+	close(fd);
+	assert_string_equal(old, "old"); /* a file that is there is left as it was */
 	machine_free(t);
 }
 
