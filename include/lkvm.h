@@ -114,9 +114,7 @@ int lkvm_caps_probe(struct lkvm_caps *caps, struct lkvm_error *err);
 #define LKVM_NAME_MAX	 64   /* bytes, with the final NUL */
 #define LKVM_PATH_MAX	 4096 /* bytes, with the final NUL */
 #define LKVM_CMDLINE_MAX 4096 /* bytes, with the final NUL; a kernel may take less */
-#define LKVM_MAX_VCPUS                                                             \
-	1024 /* what an architecture or its interrupt controller takes may be less \
-	      */
+#define LKVM_MAX_VCPUS	   1024 /* x86; arm64 takes 255 */
 #define LKVM_MAX_HOST_CPUS 1024 /* that vCPUs can be pinned to: 0..1023 */
 #define LKVM_CPULIST_MAX   256	/* bytes, with the final NUL */
 
@@ -125,7 +123,8 @@ int lkvm_caps_probe(struct lkvm_caps *caps, struct lkvm_error *err);
 
 /* How the kernel file is entered. */
 enum lkvm_boot {
-	LKVM_BOOT_AUTO = 0, /* by the file: bzImage 64-bit; ELF by PVH where it has the note */
+	LKVM_BOOT_AUTO = 0, /* by the file: bzImage 64-bit; ELF by PVH where it has the note, by
+			       Multiboot where it has that header */
 	LKVM_BOOT_LINUX64,  /* x86: the 64-bit entry of the Linux boot protocol */
 	LKVM_BOOT_PVH,	    /* x86: the 32-bit PVH entry of an ELF file */
 };
@@ -345,7 +344,8 @@ struct lkvm_arm64 {
 
 /* What RAM is made of. */
 enum lkvm_mem_backend {
-	LKVM_MEM_AUTO = 0,    /* anon; memfd where another process is to see it */
+	LKVM_MEM_AUTO = 0,    /* anon; memfd where another process is to see it; guest-memfd if
+				 the guest's memory is private (SEV-SNP) */
 	LKVM_MEM_ANON,	      /* private anonymous memory */
 	LKVM_MEM_MEMFD,	      /* shared, by memfd_create(2) */
 	LKVM_MEM_HUGETLBFS,   /* shared huge pages */
@@ -364,10 +364,10 @@ struct lkvm_config {
 	uint64_t mem_size; /* bytes, a multiple of 4 KiB */
 
 	enum lkvm_mem_backend mem_backend;
-	char hugetlbfs[LKVM_PATH_MAX]; /* a mounted hugetlbfs; with LKVM_MEM_HUGETLBFS, "" = none:
-					  huge pages of the default size */
+	char hugetlbfs[LKVM_PATH_MAX]; /* a mounted hugetlbfs, which AUTO then means; "" = none:
+					  HUGETLBFS takes huge pages of the default size */
 	bool mem_prefault;	       /* all of it is there before the guest starts */
-	bool mem_lock;		       /* and stays: mlock(2) */
+	bool mem_lock;		       /* and stays: mlock2(2) */
 	bool no_thp;		       /* without transparent huge pages */
 
 	/* The guest can be a hypervisor: arm64 EL2, x86 VMX or SVM. */

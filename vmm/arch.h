@@ -27,7 +27,10 @@ int arch_validate(const struct lkvm_config *cfg, struct lkvm_error *err);
 int arch_vm_type(const struct kvm_host *host, const struct lkvm_config *cfg, unsigned long *type,
 		 struct lkvm_error *err);
 
-/* Guest RAM, and memory that is none (gmem_add_hidden()). KVM is told of both after this. */
+/*
+ * Guest RAM, which is private if gmem.backing is told so first, and memory that is none
+ * (gmem_add_hidden()). KVM is told of both after this.
+ */
 int arch_add_memory(struct machine *m, struct lkvm_error *err);
 
 /* What must happen before the first vCPU: interrupt controllers, VM-wide capabilities. */

@@ -138,6 +138,34 @@ static bool dump_is_apart(const struct run_opts *opts, const char *option, const
 	return use[0] ? refuse(err, "--%s %.200s: %s", option, path, use) : true;
 }
 
+/* Files that the library writes what it made or got. */
+static bool dumps_are_apart(const struct run_opts *opts, struct lkvm_error *err)
+{
+	const struct lkvm_config *cfg = &opts->cfg;
+	const struct {
+		const char *option, *path;
+	} dumps[] = {
+		{ "dump-acpi", cfg->dump_acpi },
+		{ "dump-dtb", cfg->dump_dtb },
+		{ "dump-cpuid", cfg->x86.dump_cpuid },
+		{ "snp-report", cfg->x86.snp.report },
+	};
+
+	for (size_t i = 0; i < COUNT(dumps); i++) {
+		struct stat st;
+
+		for (size_t j = 0; j < i && dumps[i].path[0]; j++) {
+			if (!strcmp(dumps[i].path, dumps[j].path) ||
+			    (!stat(dumps[i].path, &st) && is_path(&st, dumps[j].path)))
+				return refuse(err, "--%s %.200s: is also the --%s", dumps[i].option,
+					      dumps[i].path, dumps[j].option);
+		}
+		if (!dump_is_apart(opts, dumps[i].option, dumps[i].path, err))
+			return false;
+	}
+	return true;
+}
+
 /* A guest that writes to a port must not write to anything else that way. */
 static bool ports_are_apart(const struct run_opts *opts, struct lkvm_error *err)
 {
@@ -256,6 +284,5 @@ static bool open_ports(struct run_opts *opts, struct lkvm_error *err)
 bool files_open(struct run_opts *opts, struct lkvm_error *err)
 {
 	return disks_are_apart(opts, err) && open_ports(opts, err) && ports_are_apart(opts, err) &&
-	       dump_is_apart(opts, "dump-acpi", opts->cfg.dump_acpi, err) &&
-	       dump_is_apart(opts, "dump-dtb", opts->cfg.dump_dtb, err);
+	       dumps_are_apart(opts, err);
 }

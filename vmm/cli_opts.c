@@ -181,8 +181,13 @@ static int set_mem(struct run_opts *o, const struct opt *opt, const char *val)
 
 static int set_hugetlbfs(struct run_opts *o, const struct opt *opt, const char *val)
 {
-	o->cfg.mem_backend = LKVM_MEM_HUGETLBFS;
 	return *val ? set_text(o, opt, val) : opt_bad(opt, val, "a mounted hugetlbfs");
+}
+
+static int set_cpu_model(struct run_opts *o, const struct opt *opt, const char *val)
+{
+	return *val ? set_text(o, opt, val)
+		    : opt_bad(opt, val, "host or conservative, then ,+NAME or ,-NAME");
 }
 
 static int set_nodefaults(struct run_opts *o, const struct opt *opt, const char *val)
@@ -346,12 +351,13 @@ static const struct opt options[] = {
 	{ 0, "nested", .group = GROUP_CPU, FLAG(nested),
 	  .help = "the guest can be a hypervisor" },
 	{ 0, "cpu", "host|conservative[,+NAME][,-NAME]...", X86, .group = GROUP_CPU,
-	  TEXT(x86.cpu), .help = "CPU model; names are those of /proc/cpuinfo (default host)" },
+	  .set = set_cpu_model, FIELD(x86.cpu),
+	  .help = "CPU model; names are those of /proc/cpuinfo (default host)" },
 	{ 0, "disable-exits", "mwait,hlt,pause,cstate,aperfmperf", X86, .group = GROUP_CPU,
 	  .set = opt_disable_exits, .help = "what vCPUs do without leaving the guest" },
 	{ 0, "snp", "KEY=VALUE,...", .optional = true, X86, .group = GROUP_CPU, .set = opt_snp,
 	  .help = "SEV-SNP: policy=, smt=, single-socket=, debug=, id-block=, id-auth=, "
-		  "host-data=, certs=" },
+		  "author-key, host-data=, certs=" },
 	{ 0, "snp-report", "FILE", X86, .group = GROUP_CPU, FILENAME(x86.snp.report),
 	  .help = "write the guest's attestation report there" },
 	{ 0, "snp-report-abi", "auto|v4|v7", X86, .group = GROUP_CPU, WORD(x86.snp.report_abi),
@@ -534,20 +540,47 @@ int run_opts_parse(struct run_opts *o, int argc, char **argv)
 	return 0;
 }
 
+#define HELP_LEFT  37 /* columns of what an option looks like */
+#define HELP_WIDTH 100
+
+/* From column HELP_LEFT on. */
+static void put_wrapped(const char *text)
+{
+	int column = HELP_LEFT;
+
+	for (;;) {
+		int len = (int)strcspn(text, " ");
+
+		printf("%.*s", len, text);
+		column += len + 1;
+		text += len;
+		if (!*text)
+			break;
+		text++;
+		if (column + (int)strcspn(text, " ") <= HELP_WIDTH) {
+			putchar(' ');
+			continue;
+		}
+		printf("\n%*s", HELP_LEFT, "");
+		column = HELP_LEFT;
+	}
+	putchar('\n');
+}
+
 static void help_on(const struct opt *opt)
 {
 	char left[80];
 
-	snprintf(left, sizeof(left), "%c%c%s--%s%s%s%s", opt->letter ? '-' : ' ',
+	snprintf(left, sizeof(left), "  %c%c%s--%s%s%s%s", opt->letter ? '-' : ' ',
 		 opt->letter ? opt->letter : ' ', opt->letter ? ", " : "  ", opt->name,
 		 opt->optional ? "[="
 		 : opt->arg    ? " "
 			       : "",
 		 opt->arg ? opt->arg : "", opt->optional ? "]" : "");
-	if (strlen(left) > 34)
-		printf("  %s\n  %-34s %s\n", left, "", opt->help);
-	else
-		printf("  %-34s %s\n", left, opt->help);
+	printf("%-*s", HELP_LEFT, left);
+	if (strlen(left) >= HELP_LEFT)
+		printf("\n%*s", HELP_LEFT, "");
+	put_wrapped(opt->help);
 }
 
 void run_opts_help(void)

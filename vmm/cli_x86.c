@@ -25,7 +25,10 @@ int opt_disable_exits(struct run_opts *o, const struct opt *opt, const char *val
 		while (i < COUNT(no_exits) && strcmp(word, no_exits[i]))
 			i++;
 		if (i == COUNT(no_exits))
-			return opt_bad(opt, val, allowed);
+			return cli_fail(CLI_BAD_INPUT,
+					"--%s %s: '%s' is none of mwait, hlt, pause, "
+					"cstate, aperfmperf",
+					opt->name, cli_shown(val), word);
 		if (bits & 1u << i)
 			return cli_fail(CLI_BAD_INPUT, "--%s %s: %s is given twice", opt->name, val,
 					word);
@@ -48,7 +51,7 @@ static const char *set_policy(void *at, const char *val)
 	unsigned long long n;
 
 	if (!cli_number_in(val, 1, UINT64_MAX, &n))
-		return "a 64-bit number such as 0x30000";
+		return "a 64-bit number such as 0x30000, and not 0";
 	snp->policy = n;
 	return NULL;
 }

@@ -110,6 +110,7 @@ static const struct {
 	{ "--testdev", FIELD(x86.testdev), .archs = { X86 } },
 	{ "--snp", FIELD(x86.snp.on), .archs = { X86 } },
 	{ "--snp-report", TEXT(x86.snp.report), .archs = { X86 } },
+	{ "--snp-report-abi", FIELD(x86.snp.report_abi), .archs = { X86 } },
 	{ "--irqchip", FIELD(arm64.irqchip), .archs = { ARM64 } },
 	{ "--e2h0", FIELD(arm64.e2h0), .archs = { ARM64 } },
 	{ "--counter-offset", FIELD(arm64.counter_offset), .archs = { ARM64 } },
@@ -387,7 +388,8 @@ static int check_memory(const struct lkvm_config *cfg, struct lkvm_error *err)
 				 (unsigned long long)cfg->mem_size);
 	if ((unsigned int)cfg->mem_backend > LKVM_MEM_GUEST_MEMFD)
 		return err_input(err, "--mem-backend %d is unknown", (int)cfg->mem_backend);
-	if (cfg->hugetlbfs[0] && cfg->mem_backend != LKVM_MEM_HUGETLBFS)
+	if (cfg->hugetlbfs[0] && cfg->mem_backend != LKVM_MEM_AUTO &&
+	    cfg->mem_backend != LKVM_MEM_HUGETLBFS)
 		return err_input(err, "--hugetlbfs %s: is for --mem-backend hugetlbfs",
 				 cfg->hugetlbfs);
 	return 0;
@@ -428,7 +430,7 @@ int lkvm_config_validate(const struct lkvm_config *cfg, struct lkvm_error *err)
 	if (ret)
 		return ret;
 	if (!cfg->kernel[0] && !cfg->firmware[0])
-		return err_input(err, "--kernel: a kernel file is needed");
+		return err_input(err, "--kernel: a kernel file is needed, or --firmware");
 	if (cfg->timeout_ns > MAX_TIMEOUT_NS || cfg->idle_timeout_ns > MAX_TIMEOUT_NS)
 		return err_input(err, "--timeout, --idle-timeout: at most %llu s",
 				 (unsigned long long)(MAX_TIMEOUT_NS / NSEC_PER_SEC));

@@ -207,11 +207,12 @@ static int too_few_huge_pages(const struct source *src, const struct gmem_region
 		n_free = min_u64(n_free, (u64)fs.f_bfree);
 	return err_unsupported(
 		err, ENOMEM,
-		"%s%s: %llu huge pages of %llu KiB are needed for memory at 0x%llx, %llu are free "
-		"(/proc/sys/vm/nr_hugepages)",
+		"%s%s: huge pages of %llu KiB: memory at 0x%llx needs %llu, free are %llu "
+		"(/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages)",
 		src->path ? "--hugetlbfs " : "--mem-backend hugetlbfs", src->path ? src->path : "",
-		(unsigned long long)(r->size / src->page), (unsigned long long)(src->page / KIB),
-		(unsigned long long)r->gpa, (unsigned long long)n_free);
+		(unsigned long long)(src->page / KIB), (unsigned long long)r->gpa,
+		(unsigned long long)(r->size / src->page), (unsigned long long)n_free,
+		(unsigned long long)(src->page / KIB));
 }
 
 /*
@@ -251,6 +252,36 @@ static int populate_failed(const struct source *src, u64 size, int code, struct 
 				       err_text(code));
 	return err_host(err, code, "--mem-prefault: %llu MiB of guest memory",
 			(unsigned long long)(size / MIB));
+}
+
+/* What the host could give without taking it from others; UINT64_MAX where it does not say. */
+static u64 available(void)
+{
+	char text[4096];
+	const char *line;
+	ssize_t n = -1;
+	int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+	line = strstr(text, "MemAvailable:");
+	return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * KIB : UINT64_MAX;
+}
+
+/* Else the kernel would find out half way, and kill a process, likely this one. */
+static int check_available(const struct source *src, u64 size, struct lkvm_error *err)
+{
+	u64 left = available();
+
+	if (src->kind == LKVM_MEM_HUGETLBFS || size <= left)
+		return 0;
+	return err_unsupported(err, ENOMEM,
+			       "--mem-prefault: %llu MiB of guest memory; this host has %llu "
+			       "MiB left",
+			       (unsigned long long)(size / MIB), (unsigned long long)(left / MIB));
 }
 
 static int populate(const struct source *src, const struct gmem_region *r, struct lkvm_error *err)
@@ -314,6 +345,8 @@ static int prepare(const struct gmem_backing *b, const struct source *src,
 	if (src->kind == LKVM_MEM_ANON || src->kind == LKVM_MEM_MEMFD)
 		madvise(r->host, r->size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	if (b->prefault)
+		ret = check_available(src, r->size, err);
+	if (!ret && b->prefault)
 		ret = b->private ? populate_private(r, err) : populate(src, r, err);
 	if (!ret && b->lock)
 		ret = lock(r, b->prefault && !b->private, err);

@@ -194,8 +194,9 @@ static bool is_file(const struct stat *st, const char *path)
 	       st->st_ino == other.st_ino;
 }
 
-/* The option that gives the machine the file @st; NULL: none. */
-static const char *find_use(const struct lkvm_config *cfg, const struct stat *st)
+/* The option but for @option that gives the machine the file @st; NULL: none. */
+static const char *find_use(const struct lkvm_config *cfg, const char *option,
+			    const struct stat *st)
 {
 	const struct {
 		const char *option, *path;
@@ -207,7 +208,7 @@ static const char *find_use(const struct lkvm_config *cfg, const struct stat *st
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (is_file(st, files[i].path))
+		if (strcmp(files[i].option, option) && is_file(st, files[i].path))
 			return files[i].option;
 	}
 	for (unsigned int i = 0; i < cfg->n_disks; i++) {
@@ -215,6 +216,20 @@ static const char *find_use(const struct lkvm_config *cfg, const struct stat *st
 			return "--disk";
 	}
 	return NULL;
+}
+
+int load_check_flash(const struct lkvm_config *cfg, struct lkvm_error *err)
+{
+	const char *use;
+	struct stat st;
+
+	if (!cfg->flash[0] || stat(cfg->flash, &st))
+		return 0;
+	use = find_use(cfg, "--flash", &st);
+	if (!use)
+		return 0;
+	return err_input(err, "--flash %s: is also the %s; the guest writes to it", cfg->flash,
+			 use);
 }
 
 /* Truncated once it is known to be a file of its own: opening a pipe must not wait for its reader.
@@ -235,7 +250,7 @@ int load_dump(const struct lkvm_config *cfg, const char *option, const char *pat
 		close(fd);
 		return err_input(err, "%s %s: not a regular file", option, path);
 	}
-	use = find_use(cfg, &st);
+	use = find_use(cfg, option, &st);
 	if (use) {
 		close(fd);
 		return err_input(err, "%s %s: is also the %s", option, path, use);

@@ -35,6 +35,9 @@ int load_place(const struct gmem *gm, u64 size, u64 lo, u64 hi, u64 busy, u64 bu
  */
 const char *load_format_name(const u8 *head, size_t n);
 
+/* The flash memory's image, to which the guest writes, is no other file of the machine's. */
+int load_check_flash(const struct lkvm_config *cfg, struct lkvm_error *err);
+
 /*
  * Write what the guest is told of its machine to the file that @option names, unless that is one
  * which @cfg gives to the machine.

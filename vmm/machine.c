@@ -156,22 +156,22 @@ unsigned int machine_n_virtio_mmio(const struct lkvm_config *cfg)
 	return cfg->virtio_transport == LKVM_VIRTIO_MMIO ? peripherals_count(cfg) : 0;
 }
 
-/* Those of the board come first: virtio devices fill the slots from below. */
+int machine_check_slot(const struct lkvm_config *cfg, const char *option, unsigned int slot,
+		       struct lkvm_error *err)
+{
+	if (cfg->virtio_transport != LKVM_VIRTIO_PCI || peripherals_count(cfg) < slot)
+		return 0;
+	return err_input(err,
+			 "%s: takes the place of virtio devices; at most %u of them are allowed "
+			 "with it",
+			 option, slot - 1);
+}
+
 int machine_check_pci(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
-	if (cfg->x86.testdev && cfg->virtio_transport == LKVM_VIRTIO_PCI &&
-	    peripherals_count(cfg) >= MACHINE_TESTDEV_SLOT)
-		return err_input(err,
-				 "--testdev: takes the place of virtio devices; at most %d of them "
-				 "are allowed with it",
-				 MACHINE_TESTDEV_SLOT - 1);
-	if (cfg->pvpanic_pci && cfg->virtio_transport == LKVM_VIRTIO_PCI &&
-	    peripherals_count(cfg) >= LKVM_MAX_VIRTIO)
-		return err_input(err,
-				 "--pvpanic pci: takes the place of a virtio device; at most %d of "
-				 "them are allowed with it",
-				 LKVM_MAX_VIRTIO - 1);
-	return 0;
+	return cfg->pvpanic_pci
+		       ? machine_check_slot(cfg, "--pvpanic pci", MACHINE_PVPANIC_SLOT, err)
+		       : 0;
 }
 
 /* ---- all of it ---------------------------------------------------------------------- */
@@ -259,12 +259,11 @@ int machine_create(struct machine **out, const struct machine_env *env, struct l
 	m->kvm = (struct kvm)KVM_INIT;
 	cpu_mask_parse(m->cfg->vcpu_affinity, &m->cpus);
 	m->gmem.backing = (struct gmem_backing){
-		.kind = m->cfg->mem_backend,
+		.kind = m->cfg->hugetlbfs[0] ? LKVM_MEM_HUGETLBFS : m->cfg->mem_backend,
 		.hugetlbfs = m->cfg->hugetlbfs,
 		.prefault = m->cfg->mem_prefault,
 		.lock = m->cfg->mem_lock,
 		.no_thp = m->cfg->no_thp,
-		.private = m->cfg->x86.snp.on,
 		.kvm = &m->kvm,
 	};
 	bus_init(&m->ports, "port", m->log);

@@ -42,6 +42,8 @@ struct machine_env {
 	const struct image *kernel; /* files that were not given are IMAGE_NONE */
 	const struct image *initrd;
 	const struct image *firmware;
+	const struct image *id_block; /* of --snp */
+	const struct image *id_auth;
 	struct disk *flash; /* NULL: none */
 
 	/* The end, or something a device said. Any thread, device locks may be held. */
@@ -118,9 +120,12 @@ unsigned int machine_n_virtio_mmio(const struct lkvm_config *cfg);
 
 /* Where every board has pvpanic if it is a PCI function: the last virtio device's place. */
 #define MACHINE_PVPANIC_SLOT LKVM_MAX_VIRTIO
-#define MACHINE_TESTDEV_SLOT (MACHINE_PVPANIC_SLOT - 1)
 
-/* For arch_validate(): there is a place for each PCI function. */
+/* For arch_validate(): virtio devices fill PCI slots from below; @option takes @slot of them. */
+int machine_check_slot(const struct lkvm_config *cfg, const char *option, unsigned int slot,
+		       struct lkvm_error *err);
+
+/* The same of what every board has. */
 int machine_check_pci(const struct lkvm_config *cfg, struct lkvm_error *err);
 
 /*

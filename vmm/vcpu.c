@@ -40,6 +40,10 @@ int vcpu_create(struct vcpu *vcpu, struct machine *m, unsigned int index, struct
 	vcpu->machine = m;
 	vcpu->index = index;
 	ret = kvm_vm_ioctl(kvm, KVM_CREATE_VCPU, (unsigned long)arch_vcpu_id(m, index), err);
+	if (ret == -EMFILE || ret == -ENFILE)
+		return err_host(err, -ret,
+				"--cpus %u: vCPU %u; each takes a descriptor (ulimit -n)",
+				m->cfg->n_vcpus, index);
 	if (ret < 0)
 		return ret;
 	vcpu->fd = ret;

@@ -26,6 +26,7 @@
 #include "vmm/console.h"
 #include "vmm/disk.h"
 #include "vmm/elf.h"
+#include "vmm/load.h"
 #include "vmm/machine.h"
 #include "vmm/panic_scan.h"
 #include "vmm/peripherals.h"
@@ -50,7 +51,7 @@ struct lkvm_vm {
 	struct lkvm_config cfg;
 	struct log log;
 	struct kvm_host kvm_host; /* opened once: a restart may come with fewer privileges */
-	struct image kernel, initrd, firmware;
+	struct image kernel, initrd, firmware, id_block, id_auth;
 	struct disk flash;
 	struct loop *loop;
 	struct console *console;
@@ -455,8 +456,10 @@ static const struct console_ops console_ops = {
 
 static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct lkvm_error *err)
 {
-	int ret;
+	int ret = load_check_flash(&vm->cfg, err);
 
+	if (ret)
+		return ret;
 	ret = image_open(&vm->kernel, "kernel", vm->cfg.kernel, err);
 	if (ret)
 		return ret;
@@ -464,6 +467,12 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 	if (ret)
 		return ret;
 	ret = image_open(&vm->firmware, "firmware", vm->cfg.firmware, err);
+	if (ret)
+		return ret;
+	ret = image_open(&vm->id_block, "ID block", vm->cfg.x86.snp.id_block, err);
+	if (ret)
+		return ret;
+	ret = image_open(&vm->id_auth, "ID authentication", vm->cfg.x86.snp.id_auth, err);
 	if (ret)
 		return ret;
 	if (vm->cfg.flash[0])
@@ -496,6 +505,8 @@ static int build(struct lkvm_vm *vm, const struct kvm_backend *backend, struct l
 		.kernel = &vm->kernel,
 		.initrd = &vm->initrd,
 		.firmware = &vm->firmware,
+		.id_block = &vm->id_block,
+		.id_auth = &vm->id_auth,
 		.flash = vm->cfg.flash[0] ? &vm->flash : NULL,
 		.end = note_end,
 		.phase = note_phase,
@@ -529,6 +540,7 @@ int vm_create_on(const struct kvm_backend *backend, const struct lkvm_config *cf
 		log_warn(&vm->log, "--pmu-partition-abi is for --pmu-partition: ignored");
 	vm->kvm_host = (struct kvm_host)KVM_HOST_INIT;
 	vm->kernel = vm->initrd = vm->firmware = (struct image)IMAGE_NONE;
+	vm->id_block = vm->id_auth = (struct image)IMAGE_NONE;
 	vm->flash = (struct disk)DISK_CLOSED;
 	vm->stopped_fd = -1;
 	vm->n_boots = 1;
@@ -757,6 +769,8 @@ void lkvm_vm_destroy(struct lkvm_vm *vm)
 	if (vm->stopped_fd >= 0)
 		close(vm->stopped_fd);
 	disk_close(&vm->flash);
+	image_close(&vm->id_auth);
+	image_close(&vm->id_block);
 	image_close(&vm->firmware);
 	image_close(&vm->initrd);
 	image_close(&vm->kernel);

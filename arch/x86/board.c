@@ -149,7 +149,7 @@ static bool fit_testdev(struct fitting *f, struct machine *m)
 static bool fit_pci_testdev(struct fitting *f, struct machine *m)
 {
 	f->cfg.pci_testdev = (struct pci_testdev_cfg){ .bus = &m->arch->pci,
-						       .slot = MACHINE_TESTDEV_SLOT,
+						       .slot = X86_TESTDEV_SLOT,
 						       .ports = &m->ports,
 						       .port = X86_PORT_TEST_PCI };
 	return m->cfg->x86.testdev;
@@ -223,6 +223,7 @@ static const struct board_line {
 
 _Static_assert(X86_IRQ_COM1 < X86_N_GSIS && X86_IRQ_RTC < X86_N_GSIS && X86_IRQ_SCI < X86_N_GSIS,
 	       "the I/O APIC has an input for each line of the board");
+_Static_assert(X86_TESTDEV_SLOT == MACHINE_PVPANIC_SLOT - 1, "a slot of its own");
 _Static_assert(TESTDEV_N_IRQS == X86_N_GSIS, "a port for each input");
 _Static_assert(X86_N_GSIS <= IRQ_MAX_GSI, "irq.c counts on every input");
 _Static_assert(X86_N_GSIS == IOAPIC_N_PINS, "and so does ours");
@@ -246,6 +247,8 @@ int x86_check_board(const struct lkvm_config *cfg, struct lkvm_error *err)
 	const char *taken = NULL;
 	int ret = machine_check_pci(cfg, err);
 
+	if (!ret && cfg->x86.testdev)
+		ret = machine_check_slot(cfg, "--testdev", X86_TESTDEV_SLOT, err);
 	if (ret || !cfg->debug_exit)
 		return ret;
 	if (addr > 0x10000u - len)

@@ -49,7 +49,7 @@ static void probe_nested(struct lkvm_caps *caps, const struct kvm_cpuid2 *cpuid)
 		caps_yes(caps, "nested", 1);
 	else
 		caps_no(caps, "nested", "KVM offers guests neither VMX nor SVM",
-			"load kvm_intel or kvm_amd with nested=1");
+			"kvm_intel or kvm_amd loaded with nested=1");
 }
 
 static int probe_cpuid(struct lkvm_caps *caps, const struct kvm *kvm, struct lkvm_error *err)
@@ -104,7 +104,7 @@ static const struct feature_line {
 	{ KVM_CAP_XSAVE2, "xsave2", "KVM has no KVM_GET_XSAVE2",
 	  "Linux 5.17 or later on the host" },
 	{ KVM_CAP_NESTED_STATE, "nested-state", "KVM's nested virtualization is off",
-	  "load kvm_intel or kvm_amd with nested=1" },
+	  "kvm_intel or kvm_amd loaded with nested=1" },
 	{ KVM_CAP_GUEST_MEMFD, "guest-memfd", "KVM has no guest_memfd for VMs of the default type",
 	  "Linux 6.18 or later on the host; before, only VMs of other types have it" },
 	{ KVM_CAP_PRE_FAULT_MEMORY, "pre-fault", "KVM has no KVM_PRE_FAULT_MEMORY",

@@ -4,9 +4,9 @@
  * What no rule speaks of is shown as KVM offers it: KVM lists what it can virtualise in
  * its default configuration (KVM api.rst 4.46), so rules exist for what describes the
  * host CPU the ioctl ran on (ids, counts, sharing), for what needs work by the VMM that
- * lkvm does not do, and for what KVM offers wrongly. On purpose without a rule, so as
- * offered: the PMU (0xA, 0x80000022), TSX, CET, FRED, LKGS, PKU/PKS, invariant TSC, the
- * XSAVE components (0xD, whose sizes KVM computes at run time) and KVM's own leaves.
+ * lkvm does not do, and for what KVM offers wrongly. On purpose without a rule but --cpu,
+ * so as offered: the PMU (0xA, 0x80000022), TSX, FRED, LKGS, PKU/PKS, invariant TSC, the
+ * XSAVE components (0xD, whose sizes KVM computes at run time) and most of KVM's own leaves.
  *
  * --cpu is one of the rules; those after it keep leaves true to what it left.
  */
@@ -263,9 +263,9 @@ static const struct cpuid_rule rules[] = {
 	 * other half of each (KVM cpuid.rst) --
 	 */
 	{ clear_bits, KVM_CPUID_FEATURES, 0, EAX, B(KVM_FEATURE_MSI_EXT_DEST_ID), NO_EXT_DEST_ID,
-	  .why = "messages have 8-bit destinations with this irqchip" },
+	  .why = "no APIC id is wider than 8-bit destinations of messages" },
 	{ set_bits, KVM_CPUID_FEATURES, 0, EAX, B(KVM_FEATURE_MSI_EXT_DEST_ID), EXT_DEST_ID,
-	  .why = "messages have 15-bit destinations with the split irqchip" },
+	  .why = "APIC ids above 254 take 15-bit destinations of messages" },
 	{ clear_bits, KVM_CPUID_FEATURES, 0, EAX,
 	  B(KVM_FEATURE_HC_MAP_GPA_RANGE) | B(KVM_FEATURE_MIGRATION_CONTROL),
 	  ALWAYS, .why = WHY_VMM },

@@ -20,15 +20,6 @@
 #define FIRMWARE_MIN (64 * KIB)
 #define FIRMWARE_MAX (8 * MIB)
 
-static unsigned int n_pci_functions(const struct lkvm_config *cfg)
-{
-	unsigned int n = cfg->pvpanic_pci;
-
-	if (cfg->virtio_transport == LKVM_VIRTIO_PCI)
-		n += cfg->n_disks + cfg->n_nets + cfg->rng + (cfg->virtio_console || cfg->n_ports);
-	return n;
-}
-
 int x86_firmware_check(const struct lkvm_config *cfg, struct lkvm_error *err)
 {
 	if (!cfg->firmware[0])
@@ -46,12 +37,9 @@ int x86_firmware_check(const struct lkvm_config *cfg, struct lkvm_error *err)
 	if (cfg->x86.snp.on && cfg->flash[0])
 		return err_input(err, "--flash %.380s: an SNP guest's firmware cannot have one",
 				 cfg->flash);
-	if (n_pci_functions(cfg) >= X86_LPC_SLOT)
-		return err_input(err,
-				 "--firmware %.380s: takes a place on the PCI bus; at most %d "
-				 "devices are allowed with it",
-				 cfg->firmware, X86_LPC_SLOT - 1);
-	return 0;
+	if (cfg->cmdline[0] && !cfg->kernel[0])
+		return err_input(err, "--params: is for --kernel, which is not given");
+	return machine_check_slot(cfg, "--firmware", X86_LPC_SLOT - cfg->pvpanic_pci, err);
 }
 
 /* ---- code and variables ------------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "arch/x86/cpu_features.h"
 #include "arch/x86/layout.h"
 #include "arch/x86/machine.h"
 #include "devices/ioapic.h"
@@ -101,7 +102,7 @@ static int init_split(struct machine *m, bool wide, struct lkvm_error *err)
 	if (ret < 0)
 		return ret;
 	m->arch->split = true;
-	m->arch->ext_dest_id = m->msi.ext_dest = wide;
+	m->arch->cpuid.ext_dest_id = m->msi.ext_dest = wide;
 	return 0;
 }
 
@@ -117,22 +118,21 @@ static int init_split(struct machine *m, bool wide, struct lkvm_error *err)
  */
 int x86_irqchip_init_vcpu(struct machine *m, const struct vcpu *vcpu, struct lkvm_error *err)
 {
-	union {
-		struct kvm_msrs msrs;
-		u8 space[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
-	} arg = { .msrs.nmsrs = 1 };
+	u64 base = X86_LAPIC_BASE | APIC_BASE_ENABLE | APIC_BASE_X2APIC;
 	int ret;
 
-	if (!m->arch->ext_dest_id || m->cfg->firmware[0])
+	if (!m->arch->cpuid.ext_dest_id || m->cfg->firmware[0])
 		return 0;
-	arg.msrs.entries[0] = (struct kvm_msr_entry){
-		.index = MSR_IA32_APIC_BASE,
-		.data = X86_LAPIC_BASE | APIC_BASE_ENABLE | APIC_BASE_X2APIC |
-			(vcpu->index ? 0 : APIC_BASE_BSP),
-	};
-	ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_MSRS, &arg, err);
+	if (!vcpu->index)
+		base |= APIC_BASE_BSP;
+	ret = x86_vcpu_set_msr(vcpu, MSR_IA32_APIC_BASE, base, err);
 	if (ret)
 		return ret < 0 ? ret : 0;
+	if (cpu_feature_shown(m->arch->supported, CPU_F_x2apic))
+		return err_input(err,
+				 "--cpu %.380s: leaves x2apic out; --cpus %u needs it for APIC ids "
+				 "above %d",
+				 m->cfg->x86.cpu, m->cfg->n_vcpus, XAPIC_MAX_ID);
 	return err_unsupported(err, EOPNOTSUPP,
 			       "--cpus %u: with APIC ids above %d; the CPUs have no x2APIC",
 			       m->cfg->n_vcpus, XAPIC_MAX_ID);

@@ -43,6 +43,7 @@
 #define X86_FW_LOW_WINDOW_LEN  0x30000000
 #define X86_FLASH_BLOCK	       0x1000
 #define X86_LPC_SLOT	       31 /* on the PCI bus, as in a Q35 machine */
+#define X86_TESTDEV_SLOT       30 /* of --testdev, below that of pvpanic */
 
 #define X86_VIRTIO_MMIO_GPA(n) (X86_VIRTIO_MMIO_BASE + X86_VIRTIO_MMIO_STEP * (n))
 

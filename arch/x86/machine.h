@@ -13,11 +13,13 @@ struct arch_machine {
 	struct kvm_cpuid2 *table;     /* room for the one of a vCPU */
 	struct pci_bus pci;
 	bool split;	    /* the I/O APIC is devices/ioapic.c */
-	bool ext_dest_id;   /* MSIs name 15 bits of an APIC id (KVM_FEATURE_MSI_EXT_DEST_ID) */
 	struct dev *ioapic; /* it; NULL: none, or not made yet */
 	struct snp *snp;    /* NULL: an ordinary guest */
 	struct dev *fw_cfg; /* NULL: none, or not made yet */
 };
+
+/* 1, or 0 if KVM refuses the MSR, or -errno. */
+int x86_vcpu_set_msr(const struct vcpu *vcpu, u32 index, u64 value, struct lkvm_error *err);
 
 /* vCPU 0 is the bootstrap processor: its registers for @entry. KVM keeps the others waiting. */
 int x86_set_boot_regs(struct machine *m, const struct boot_entry *entry, struct lkvm_error *err);
@@ -28,7 +30,7 @@ int x86_set_boot_regs(struct machine *m, const struct boot_entry *entry, struct 
  */
 int x86_build_acpi(struct machine *m, u64 gpa, u8 *buf, size_t *used, struct lkvm_error *err);
 
-/* --debug-exit names a port that is free. */
+/* Each device has a place: on the PCI bus, and a port of its own for --debug-exit. */
 int x86_check_board(const struct lkvm_config *cfg, struct lkvm_error *err);
 
 #endif

@@ -50,11 +50,11 @@ static int check_policy(u64 policy, struct lkvm_error *err)
 	char names[160];
 
 	if (policy & ~known)
-		return err_input(err, "--snp: policy=0x%llx: must not have bits %s",
+		return err_input(err, "--snp policy=0x%llx: must not have bits %s",
 				 (unsigned long long)policy,
 				 bit_names(policy & ~known, names, sizeof(names)));
 	if (!(policy & SNP_POLICY_RESERVED_1))
-		return err_input(err, "--snp: policy=0x%llx: bit 17 is reserved and must be 1",
+		return err_input(err, "--snp policy=0x%llx: bit 17 is reserved and must be 1",
 				 (unsigned long long)policy);
 	return 0;
 }
@@ -67,7 +67,8 @@ static int check_others(const struct lkvm_config *cfg, struct lkvm_error *err)
 	if (cfg->kernel[0])
 		return err_input(err, "--snp: --kernel would not be measured; the firmware loads "
 				      "kernels from a disk");
-	if (cfg->mem_backend == LKVM_MEM_ANON || cfg->mem_backend == LKVM_MEM_HUGETLBFS)
+	if (cfg->hugetlbfs[0] || cfg->mem_backend == LKVM_MEM_ANON ||
+	    cfg->mem_backend == LKVM_MEM_HUGETLBFS)
 		return err_input(err, "--snp: --mem-backend must be guest-memfd, which is the "
 				      "default with it, or memfd for what the guest shares");
 	if (cfg->nested)
@@ -98,19 +99,13 @@ int snp_check(const struct lkvm_config *cfg, struct lkvm_error *err)
 
 /* ---- files ----------------------------------------------------------------------------- */
 
-static int read_exactly(const char *option, const char *what, const char *path, void *buf,
-			size_t size, struct lkvm_error *err)
+static int read_exactly(const char *option, const struct image *img, void *buf, size_t size,
+			struct lkvm_error *err)
 {
-	struct image img;
-	int ret = image_open(&img, what, path, err);
-
-	if (!ret && img.size != size)
-		ret = err_input(err, "--snp: %s%s: has %llu bytes; must have %zu", option, path,
-				(unsigned long long)img.size, size);
-	if (!ret)
-		ret = image_read(&img, 0, buf, size, err);
-	image_close(&img);
-	return ret;
+	if (img->size != size)
+		return err_input(err, "--snp: %s%s: has %llu bytes; must have %zu", option,
+				 img->path, (unsigned long long)img->size, size);
+	return image_read(img, 0, buf, size, err);
 }
 
 /* The structs of the firmware ABI, tables 75 and 76. */
@@ -144,17 +139,20 @@ static int check_id(const struct snp *snp, const struct lkvm_snp *cfg, struct lk
 	return 0;
 }
 
-static int read_id(struct snp *snp, const struct lkvm_snp *cfg, struct lkvm_error *err)
+/* From the files of the first boot: a restart finds them as they were, whatever has their names. */
+static int read_id(const struct machine *m, struct lkvm_error *err)
 {
+	const struct lkvm_snp *cfg = &m->cfg->x86.snp;
+	struct snp *snp = m->arch->snp;
 	int ret;
 
 	if (!cfg->id_block[0])
 		return 0;
-	ret = read_exactly("id-block=", "ID block", cfg->id_block, snp->id_block,
-			   sizeof(snp->id_block), err);
+	ret = read_exactly("id-block=", m->env->id_block, snp->id_block, sizeof(snp->id_block),
+			   err);
 	if (!ret)
-		ret = read_exactly("id-auth=", "ID authentication", cfg->id_auth, snp->id_auth,
-				   sizeof(snp->id_auth), err);
+		ret = read_exactly("id-auth=", m->env->id_auth, snp->id_auth, sizeof(snp->id_auth),
+				   err);
 	if (!ret)
 		ret = check_id(snp, cfg, err);
 	snp->has_id = !ret;
@@ -297,7 +295,7 @@ int snp_init(struct machine *m, struct lkvm_error *err)
 		return err_host(err, ENOMEM, "SNP guest");
 	ret = read_firmware(m, err);
 	if (!ret)
-		ret = read_id(snp, cfg, err);
+		ret = read_id(m, err);
 	if (!ret)
 		ret = check_policy_bits(m, err);
 	if (!ret)

@@ -37,8 +37,9 @@ int snp_launch(struct machine *m, struct lkvm_error *err);
 int snp_handle_exit(struct vcpu *vcpu, enum vcpu_action *action);
 
 /*
- * KVM_RUN failed with EFAULT and KVM_EXIT_MEMORY_FAULT: the page becomes what the exit says.
- * -ENOSYS: that is no help (an ordinary guest, or the same fault too often in a row).
+ * KVM_RUN failed with EFAULT and KVM_EXIT_MEMORY_FAULT: the page becomes what the exit says, and
+ * the machine ends when it is that page again and again. -ENOSYS: no such fault, or an ordinary
+ * guest.
  */
 int snp_handle_memory_fault(struct vcpu *vcpu, enum vcpu_action *action);
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/x86/snp_impl.h"
@@ -23,18 +24,60 @@ static int check_size(u64 size, const char *path, struct lkvm_error *err)
 				   (unsigned long long)SNP_CERTS_MAX);
 }
 
+static int open_file(struct image *img, const char *path, struct lkvm_error *err)
+{
+	*img = (struct image){ .what = "certificates", .path = path };
+	/* NONBLOCK: opening a pipe that nobody writes to must not wait for a writer. */
+	img->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (img->fd >= 0)
+		return 0;
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		return err_host(err, errno, "Fatal: Unable to open certificates %s", path);
+	return err_input(err, "Fatal: Unable to open certificates %s (%s)", path, err_text(errno));
+}
+
+/*
+ * The file under a read lock of its own descriptor, which closing gives back. -EAGAIN: not now.
+ * Looked at when it is locked and no earlier: meanwhile it may be empty, or half of it there.
+ */
+static int open_locked(struct image *img, const char *path, struct lkvm_error *err)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	struct stat st;
+	int ret = open_file(img, path, err);
+
+	if (ret)
+		return ret;
+	if (fcntl(img->fd, F_OFD_SETLK, &lock) < 0)
+		return errno == EAGAIN || errno == EACCES
+			       ? -EAGAIN
+			       : err_host(err, errno, "cannot lock %s", path);
+	if (fstat(img->fd, &st) < 0)
+		return err_host(err, errno, "certificates %s: fstat", path);
+	if (!S_ISREG(st.st_mode))
+		return err_input(err, "certificates %s: a regular file is needed", path);
+	img->size = (u64)st.st_size;
+	return check_size(img->size, path, err);
+}
+
+/* One that is being replaced is judged when the guest wants it. */
+static int check_file(const char *path, struct lkvm_error *err)
+{
+	struct image img;
+	int ret = open_locked(&img, path, err);
+
+	image_close(&img);
+	return ret == -EAGAIN ? 0 : ret;
+}
+
 int snp_certs_init(struct machine *m, struct lkvm_error *err)
 {
 	const char *path = m->cfg->x86.snp.certs;
 	struct snp *snp = m->arch->snp;
-	struct image img;
 	u64 unused = 0;
 	u32 code = 0;
-	int ret = image_open(&img, "certificates", path, err);
+	int ret = check_file(path, err);
 
-	if (!ret)
-		ret = check_size(img.size, path, err);
-	image_close(&img);
 	if (ret)
 		return ret;
 	/* The number of this command once was another one's: it is given only to kernels that say
@@ -52,24 +95,6 @@ int snp_certs_init(struct machine *m, struct lkvm_error *err)
 	return ret ? snp_command_failed("KVM_SEV_SNP_ENABLE_REQ_CERTS", ret, code, err) : 0;
 }
 
-/* The file under a read lock of its own descriptor, which closing gives back. -EAGAIN: not now. */
-static int open_locked(const struct machine *m, struct image *img, struct lkvm_error *err)
-{
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-	const char *path = m->cfg->x86.snp.certs;
-	int ret = image_open(img, "certificates", path, err);
-
-	if (!ret)
-		ret = check_size(img->size, path, err);
-	if (ret)
-		return ret;
-	if (fcntl(img->fd, F_OFD_SETLK, &lock) < 0)
-		return errno == EAGAIN || errno == EACCES
-			       ? -EAGAIN
-			       : err_host(err, errno, "cannot lock %s", path);
-	return 0;
-}
-
 /* Into the guest's pages; what kvm_run->snp_req_certs.ret is told. */
 static u64 give(struct vcpu *vcpu, struct image *img)
 {
@@ -77,7 +102,7 @@ static u64 give(struct vcpu *vcpu, struct image *img)
 	struct snp *snp = m->arch->snp;
 	struct kvm_run *run = vcpu->run;
 	struct lkvm_error err = { 0 };
-	int ret = open_locked(m, img, &err);
+	int ret = open_locked(img, m->cfg->x86.snp.certs, &err);
 	u64 n_pages = align_up(img->size, SNP_PAGE) / SNP_PAGE;
 
 	if (ret == -EAGAIN)

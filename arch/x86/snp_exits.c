@@ -121,14 +121,16 @@ static enum vcpu_action end(struct vcpu *vcpu, enum lkvm_cause cause, u64 value,
 	return VCPU_STOP;
 }
 
-/* vcpu->n_stuck falls to 0 with every other exit: only faults without progress are counted. */
-static bool too_often(struct vcpu *vcpu, const struct snp_fault *fault)
+/*
+ * vcpu->n_stuck falls to 0 with every other exit: only faults without progress are counted. One
+ * access can want the same page private and shared by turns, and would for ever.
+ */
+static bool too_often(struct vcpu *vcpu, u64 gpa)
 {
-	struct snp_fault *last = &vcpu->machine->arch->snp->faults[vcpu->index];
-	bool same = last->gpa == fault->gpa && last->flags == fault->flags;
+	u64 *last = &vcpu->machine->arch->snp->faults[vcpu->index];
 
-	*last = *fault;
-	vcpu->n_stuck = same ? vcpu->n_stuck + 1 : 1;
+	vcpu->n_stuck = *last == gpa ? vcpu->n_stuck + 1 : 1;
+	*last = gpa;
 	return vcpu->n_stuck >= VCPU_MAX_STUCK;
 }
 
@@ -137,30 +139,29 @@ int snp_handle_memory_fault(struct vcpu *vcpu, enum vcpu_action *action)
 {
 	struct machine *m = vcpu->machine;
 	const struct kvm_run *run = vcpu->run;
-	struct snp_fault fault = { run->memory_fault.gpa, run->memory_fault.flags };
-	bool private = fault.flags & KVM_MEMORY_EXIT_FLAG_PRIVATE;
-	u64 first = align_down(fault.gpa, SNP_PAGE), size = run->memory_fault.size;
+	u64 gpa = run->memory_fault.gpa, flags = run->memory_fault.flags;
+	bool private = flags & KVM_MEMORY_EXIT_FLAG_PRIVATE;
+	u64 first = align_down(gpa, SNP_PAGE), size = run->memory_fault.size;
 	struct lkvm_error err = { 0 };
 	int ret;
 
 	if (!m->arch->snp || run->exit_reason != KVM_EXIT_MEMORY_FAULT ||
-	    fault.flags & ~KVM_MEMORY_EXIT_FLAG_PRIVATE)
+	    flags & ~KVM_MEMORY_EXIT_FLAG_PRIVATE)
 		return -ENOSYS;
-	vcpu_note_exit(vcpu, KVM_EXIT_MEMORY_FAULT, 0, false, fault.gpa, fault.flags);
-	if (too_often(vcpu, &fault)) {
+	vcpu_note_exit(vcpu, KVM_EXIT_MEMORY_FAULT, 0, false, gpa, flags);
+	if (too_often(vcpu, first)) {
 		*action =
-			end(vcpu, LKVM_CAUSE_INTERNAL_ERROR, EFAULT, fault.gpa, private,
+			end(vcpu, LKVM_CAUSE_INTERNAL_ERROR, EFAULT, gpa, private,
 			    "the same fault comes again and again, though the page was converted");
 		return 0;
 	}
 	if (!size || size > MAX_CONVERT)
 		size = SNP_PAGE;
-	ret = gmem_convert(&m->gmem, first, align_up(fault.gpa + size, SNP_PAGE) - first, private,
-			   &err);
+	ret = gmem_convert(&m->gmem, first, align_up(gpa + size, SNP_PAGE) - first, private, &err);
 	if (ret == -EFAULT)
-		*action = end(vcpu, LKVM_CAUSE_INTERNAL_ERROR, EFAULT, fault.gpa, private,
+		*action = end(vcpu, LKVM_CAUSE_INTERNAL_ERROR, EFAULT, gpa, private,
 			      "there is no RAM");
 	else if (ret)
-		*action = end(vcpu, LKVM_CAUSE_HOST_ERROR, (u64)-ret, fault.gpa, private, err.msg);
+		*action = end(vcpu, LKVM_CAUSE_HOST_ERROR, (u64)-ret, gpa, private, err.msg);
 	return 0;
 }

@@ -27,11 +27,8 @@ struct snp {
 	u8 id_block[KVM_SEV_SNP_ID_BLOCK_SIZE];
 	u8 id_auth[KVM_SEV_SNP_ID_AUTH_SIZE];
 
-	/* The last memory fault of each vCPU, its own thread's; vcpu->n_stuck counts repetitions.
-	 */
-	struct snp_fault {
-		u64 gpa, flags;
-	} * faults;
+	/* Page of the last memory fault of each vCPU, its own thread's; vcpu->n_stuck counts. */
+	u64 *faults;
 
 	u8 *certs; /* SNP_CERTS_MAX bytes, under certs_lock; NULL: the guest gets none */
 	pthread_mutex_t certs_lock;

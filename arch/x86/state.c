@@ -30,6 +30,15 @@ void x86_vcpu_state_free(struct x86_vcpu_state *state)
 
 /* ---- get ---------------------------------------------------------------------------------- */
 
+/* No table ends with it: KVM did not write it. */
+static bool is_blank(const struct kvm_cpuid_entry2 *e)
+{
+	static const struct kvm_cpuid_entry2 blank;
+
+	return !memcmp(e, &blank, sizeof(blank));
+}
+
+/* Linux 6.1 does not say how many entries there are when there was room for more: observed. */
 static int get_cpuid(struct x86_vcpu_state *s, const struct vcpu *vcpu, struct lkvm_error *err)
 {
 	int ret;
@@ -39,7 +48,12 @@ static int get_cpuid(struct x86_vcpu_state *s, const struct vcpu *vcpu, struct l
 		return err_host(err, ENOMEM, "CPUID table of vCPU %u", vcpu->index);
 	s->cpuid->nent = CPUID_MAX_ENTRIES;
 	ret = kvm_fd_ioctl(&vcpu->machine->kvm, vcpu->fd, KVM_GET_CPUID2, s->cpuid, err);
-	return ret < 0 ? ret : 0;
+	if (ret < 0)
+		return ret;
+	s->cpuid->nent = (u32)min_u64(s->cpuid->nent, CPUID_MAX_ENTRIES);
+	while (s->cpuid->nent && is_blank(&s->cpuid->entries[s->cpuid->nent - 1]))
+		s->cpuid->nent--;
+	return 0;
 }
 
 static int get_sregs(struct x86_vcpu_state *s, const struct vcpu *vcpu, struct lkvm_error *err)
@@ -445,12 +459,46 @@ static bool same_lapic(const struct kvm_lapic_state *a, const struct kvm_lapic_s
 	return !memcmp(&x, &y, sizeof(x));
 }
 
+/*
+ * With AMD's the data is a VMCB (APM 2, appendix B): how the hypervisor set up the guest that runs,
+ * and then the hypervisor's own registers, of which count those that VMRUN saved and #VMEXIT loads
+ * again (15.5.1, 15.6). KVM sets no others; CR2, DR6 and the like are left from some time before.
+ */
+static bool same_vmcb(const u8 *a, const u8 *b)
+{
+	static const struct {
+		u32 off, len;
+	} parts[] = {
+		{ 0x000, 0x400 }, /* control area */
+		{ 0x400, 0x40 },  /* ES, CS, SS, DS */
+		{ 0x460, 0x10 },  /* GDTR */
+		{ 0x480, 0x10 },  /* IDTR */
+		{ 0x4d0, 8 },	  /* EFER */
+		{ 0x548, 0x18 },  /* CR4, CR3, CR0 */
+		{ 0x570, 0x10 },  /* RFLAGS, RIP */
+		{ 0x5d8, 0x28 },  /* RSP, S_CET, SSP, ISST_ADDR, RAX */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (memcmp(a + parts[i].off, b + parts[i].off, parts[i].len))
+			return false;
+	}
+	return true;
+}
+
 static bool same_nested(const struct x86_vcpu_state *a, const struct x86_vcpu_state *b)
 {
+	const size_t head = sizeof(*a->nested);
+
 	if (!a->nested_size || !b->nested_size)
 		return (!a->nested_size || is_idle(a->nested)) &&
 		       (!b->nested_size || is_idle(b->nested));
-	return a->nested_size == b->nested_size && !memcmp(a->nested, b->nested, a->nested_size);
+	if (a->nested_size != b->nested_size || memcmp(a->nested, b->nested, head))
+		return false;
+	if (a->nested->format == KVM_STATE_NESTED_FORMAT_SVM &&
+	    a->nested_size == head + KVM_STATE_NESTED_SVM_VMCB_SIZE)
+		return same_vmcb(a->nested->data, b->nested->data);
+	return !memcmp(a->nested->data, b->nested->data, a->nested_size - head);
 }
 
 static bool same_xsave(const struct x86_vcpu_state *a, const struct x86_vcpu_state *b)
@@ -458,10 +506,41 @@ static bool same_xsave(const struct x86_vcpu_state *a, const struct x86_vcpu_sta
 	return a->xsave_size == b->xsave_size && !memcmp(a->xsave, b->xsave, a->xsave_size);
 }
 
+/* The part of them that differs; NULL: none. */
+static const char *events_differ(const struct kvm_vcpu_events *a, const struct kvm_vcpu_events *b)
+{
+#define PART(field, name)                                                       \
+	{                                                                       \
+		offsetof(struct kvm_vcpu_events, field), sizeof(a->field), name \
+	}
+	static const struct {
+		size_t off, len;
+		const char *what;
+	} parts[] = {
+		PART(exception, "the exception it was about to take"),
+		PART(interrupt.injected, "the interrupt it was about to take"),
+		PART(interrupt.nr, "the interrupt it was about to take"),
+		PART(interrupt.soft, "the interrupt it was about to take"),
+		PART(interrupt.shadow, "the interrupt shadow of STI or MOV SS"),
+		PART(nmi, "NMIs that wait or are masked"),
+		PART(smi, "SMM, or an INIT that waits"),
+		PART(triple_fault, "the triple fault that waits"),
+	};
+#undef PART
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (memcmp((const u8 *)a + parts[i].off, (const u8 *)b + parts[i].off,
+			   parts[i].len))
+			return parts[i].what;
+	}
+	return memcmp(a, b, sizeof(*a)) ? "pending events" : NULL;
+}
+
 /* All of @a is in @b; that may have MSRs besides. */
 static bool is_within(const struct x86_vcpu_state *a, const struct x86_vcpu_state *b,
 		      struct x86_state_diff *diff)
 {
+	const char *events = events_differ(&a->events, &b->events);
 	const struct {
 		bool same;
 		const char *what;
@@ -478,7 +557,7 @@ static bool is_within(const struct x86_vcpu_state *a, const struct x86_vcpu_stat
 		{ !memcmp(&a->regs, &b->regs, sizeof(a->regs)), "the registers" },
 		{ !memcmp(&a->debugregs, &b->debugregs, sizeof(a->debugregs)),
 		  "the debug registers" },
-		{ !memcmp(&a->events, &b->events, sizeof(a->events)), "pending events" },
+		{ !events, events },
 		{ a->mp_state == b->mp_state, "the MP state" },
 	};
 

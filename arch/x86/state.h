@@ -73,7 +73,8 @@ struct x86_state_diff {
 
 /*
  * Both tell of the same vCPU, apart from what goes on by itself while a vCPU is parked: the
- * TSC, timers, and what CPUID makes of other registers. *@diff is the first that differs.
+ * TSC, timers, and what CPUID makes of other registers; and from what no guest of AMD's CPUs can
+ * see. *@diff is the first that differs.
  */
 bool x86_vcpu_state_same(const struct x86_vcpu_state *a, const struct x86_vcpu_state *b,
 			 struct x86_state_diff *diff);

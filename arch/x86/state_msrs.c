@@ -7,10 +7,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/x86/cpuid.h"
+
 #define MSR_FEATURE_CONTROL   0x3a
 #define MSR_UCODE_REV	      0x8b
 #define MSR_PLATFORM_INFO     0xce
 #define MSR_ARCH_CAPABILITIES 0x10a
+#define MSR_SYSENTER_ESP      0x175
+#define MSR_SYSENTER_EIP      0x176
 #define MSR_MCG_CAP	      0x179 /* bits 7:0: how many banks */
 #define MCG_CAP_CMCI	      BIT(10)
 #define MSR_DEBUGCTL	      0x1d9
@@ -27,6 +31,8 @@
 #define MSR_XSS		      0xda0
 #define MSR_HYPERV_FIRST      0x40000000
 #define MSR_HYPERV_LAST	      0x400001ff
+#define MSR_DE_CFG	      0xc0011029
+#define MSR_VM_CR	      0xc0010114
 
 #define MAX_BANKS 32  /* KVM's */
 #define CHUNK	  128 /* of one request; KVM takes 255 */
@@ -49,6 +55,8 @@ static const struct {
 	{ 0x258, 0x259 },
 	{ 0x268, 0x26f },
 	{ 0x2ff, 0x2ff },
+	{ MSR_DE_CFG, MSR_DE_CFG },
+	{ MSR_VM_CR, MSR_VM_CR },
 };
 
 static bool is_cet(u32 index)
@@ -345,6 +353,19 @@ static bool same_deadline(const struct x86_vcpu_state *a, u64 va, const struct x
 	return va == vb || (va <= now && vb <= now);
 }
 
+/*
+ * These have 32 bits on AMD's CPUs, where they serve legacy mode alone (APM 2, 6.1.2), and KVM sets
+ * no more. A CPU that is itself emulated may keep all that a guest writes.
+ */
+static bool same_sysenter(const struct x86_vcpu_state *s, const struct kvm_msr_entry *e, u64 other)
+{
+	enum cpuid_vendor vendor = cpuid_vendor(s->cpuid);
+
+	return (e->index == MSR_SYSENTER_ESP || e->index == MSR_SYSENTER_EIP) &&
+	       (vendor == CPUID_VENDOR_AMD || vendor == CPUID_VENDOR_HYGON) &&
+	       (u32)e->data == (u32)other;
+}
+
 bool state_msrs_differ(const struct x86_vcpu_state *a, const struct x86_vcpu_state *b, u32 *index)
 {
 	for (u32 i = 0; i < a->n_msrs; i++) {
@@ -355,6 +376,8 @@ bool state_msrs_differ(const struct x86_vcpu_state *a, const struct x86_vcpu_sta
 			continue;
 		if (other && e->index == X86_MSR_TSC_DEADLINE &&
 		    same_deadline(a, e->data, b, *other))
+			continue;
+		if (other && same_sysenter(a, e, *other))
 			continue;
 		*index = e->index;
 		return true;

@@ -49,18 +49,24 @@ static u64 misc_enable(const struct kvm_cpuid2 *table)
 	return value;
 }
 
-/* KVM refuses an MSR it does not have by stopping in front of it; none is worth failing for. */
-static int set_msr(struct machine *m, struct vcpu *vcpu, u32 index, u64 value,
-		   struct lkvm_error *err)
+/* KVM refuses an MSR it does not have by stopping in front of it. */
+int x86_vcpu_set_msr(const struct vcpu *vcpu, u32 index, u64 value, struct lkvm_error *err)
 {
 	union {
 		struct kvm_msrs msrs;
 		u8 space[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 	} arg = { .msrs.nmsrs = 1 };
-	int ret;
 
 	arg.msrs.entries[0] = (struct kvm_msr_entry){ .index = index, .data = value };
-	ret = kvm_fd_ioctl(&m->kvm, vcpu->fd, KVM_SET_MSRS, &arg, err);
+	return kvm_fd_ioctl(&vcpu->machine->kvm, vcpu->fd, KVM_SET_MSRS, &arg, err);
+}
+
+/* None of those of set_msrs() is worth failing for. */
+static int set_msr(struct machine *m, struct vcpu *vcpu, u32 index, u64 value,
+		   struct lkvm_error *err)
+{
+	int ret = x86_vcpu_set_msr(vcpu, index, value, err);
+
 	if (ret == 0)
 		log_info(m->log, "vCPU %u: KVM refuses MSR 0x%x", vcpu->index, index);
 	return ret;
@@ -113,7 +119,6 @@ int arch_init_vcpus(struct machine *m, struct lkvm_error *err)
 {
 	int ret = 0;
 
-	m->arch->cpuid.ext_dest_id = m->arch->ext_dest_id;
 	for (unsigned int i = 0; ret >= 0 && i < m->n_vcpus; i++) {
 		ret = set_cpuid(m, &m->vcpus[i], err);
 		if (ret >= 0)

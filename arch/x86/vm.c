@@ -43,8 +43,10 @@ int arch_add_memory(struct machine *m, struct lkvm_error *err)
 {
 	u64 hole = m->cfg->firmware[0] ? X86_FW_HOLE_START : X86_HOLE_START;
 	u64 low = min_u64(m->cfg->mem_size, hole);
-	int ret = gmem_add(&m->gmem, 0, low, err);
+	int ret;
 
+	m->gmem.backing.private = m->cfg->x86.snp.on;
+	ret = gmem_add(&m->gmem, 0, low, err);
 	/* which can be RAM, too: regions come in ascending order */
 	if (!ret)
 		ret = x86_firmware_add_memory(m, err);

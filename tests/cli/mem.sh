@@ -15,6 +15,8 @@ for b in auto anon memfd; do
 	accepted --mem-backend=$b --thp=on --mem-prefault
 done
 accepted --mem-lock -m 4
+vm -k "$K" --mem-prefault -m 4T
+is 'more memory at once than the host has left is 126' 126 'err:lkvm: --mem-prefault: ' 'err:MiB left'
 accepted --mem-lock --mem-prefault -m 4
 
 host=$FAKEKVM
@@ -53,7 +55,7 @@ verdict 'nothing is left in a directory that is none' "$why"
 vm -k "$K" --mem-backend hugetlbfs -m 4T
 is 'too few huge pages are 126' 126 'err:lkvm: --mem-backend hugetlbfs: '
 if ! grep -q 'has no huge pages' "$T/err"; then
-	is '... with numbers' 126 'err: KiB are needed for memory at ' 'err: are free'
+	is '... with numbers' 126 'err: KiB: memory at ' 'err: free are '
 	refused '--mem: 5120 KiB of guest memory; of huge pages it is a multiple of' \
 		run -k "$K" --mem-backend hugetlbfs -m 5
 fi

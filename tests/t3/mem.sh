@@ -117,7 +117,7 @@ if [ -n "$page" ] && [ $((MEM << 10)) -ge "$page" ] && enough $((MEM << 10)); th
 	left=$(free_kib)
 	guest hello -m $(((left + page + 1023) / 1024 + MEM)) --mem-backend hugetlbfs
 	is 'hugetlbfs: a second machine finds too few' 126 'err:huge pages of' \
-		"err:$((left / page)) are free"
+		"err:free are $((left / page))"
 	stop
 	enough $((MEM << 10)) && why= || why='they are not; '
 	verdict 'hugetlbfs: and then they are free again' "$why"
@@ -133,7 +133,7 @@ if [ -n "$page" ] && [ $((MEM << 10)) -ge "$page" ] && enough $((MEM << 10)); th
 		umount "$T/huge"
 		mount -t hugetlbfs -o size=$((MEM << 9))K none "$T/huge"
 		guest hello -m $MEM --hugetlbfs "$T/huge"
-		is 'a mounted hugetlbfs: its own limit counts' 126 "err:--hugetlbfs $T/huge: " 'err: are free'
+		is 'a mounted hugetlbfs: its own limit counts' 126 "err:--hugetlbfs $T/huge: " 'err: free are'
 	else
 		skip 'a mounted hugetlbfs: memory is where it is said to be' 'nothing can be mounted here'
 	fi

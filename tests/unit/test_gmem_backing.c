@@ -289,9 +289,9 @@ static void too_few_huge_pages_are_an_error_with_numbers(void **state)
 	assert_non_null(strstr(r->err.msg, "--mem-backend hugetlbfs"));
 	if (!strstr(r->err.msg, "has no huge pages")) {
 		assert_int_equal(sscanf(r->err.msg,
-					"--mem-backend hugetlbfs: %llu huge pages of %llu KiB "
-					"are needed for memory at 0x1000000, %llu are free%n",
-					&need, &kib, &n_free, &n),
+					"--mem-backend hugetlbfs: huge pages of %llu KiB: memory "
+					"at 0x1000000 needs %llu, free are %llu%n",
+					&kib, &need, &n_free, &n),
 				 3);
 		assert_int_not_equal(n, 0);
 		assert_int_equal(need * kib, 4096 * GIB / KIB);

@@ -64,4 +64,12 @@ refused 'serial0' run -k "$K" --debug-exit=0x3f8
 refused '--boot grub: must be auto, linux64 or pvh' run -k "$K" --boot grub
 refused '--dump-acpi /nonexistent/acpi' run -k "$K" --dump-acpi /nonexistent/acpi
 refused "--dump-acpi '': must be a file" run -k "$K" --dump-acpi ''
+
+# ---- files that must be apart -------------------------------------------------------------
+
+head -c 131072 /dev/zero >"$T/firmware"
+refused "--flash $T/firmware: is also the --firmware" run -f "$T/firmware" -F "$T/firmware"
+refused "--dump-cpuid $T/same: is also the --dump-acpi" run -k "$K" --dump-acpi "$T/same" --dump-cpuid "$T/same"
+ln -sf "$(realpath "$K")" "$T/link"
+refused "--dump-cpuid $T/link: is also the --kernel" run -k "$K" --dump-cpuid "$T/link"
 finish

@@ -76,6 +76,10 @@ void x86_init(struct fakekvm *fk)
 		cpuid_fixture((enum cpuid_fixture_id)fk->host->cpuid, &n);
 
 	x86_take_cpuid(fk, entries, n);
+	for (u32 i = 0; i < n; i++) { /* KVM offers no shadow stacks whose pointer cannot be had */
+		if (entries[i].function == 7 && entries[i].index == 0 && entries[i].ecx & 1u << 7)
+			fk->caps[KVM_CAP_ONE_REG] = 1;
+	}
 	if (fk->host->refused_msr)
 		fakekvm_refuse_msr(fk, fk->host->refused_msr);
 	if (fk->host->snp)

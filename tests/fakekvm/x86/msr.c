@@ -5,6 +5,8 @@
 
 #define MSR_APIC_BASE	  0x1b
 #define MSR_ARCH_CAP	  0x10a
+#define MSR_SYSENTER_ESP  0x175
+#define MSR_SYSENTER_EIP  0x176
 #define MSR_PAT		  0x277
 #define MSR_EFER	  0xc0000080
 #define MSR_U_CET	  0x6a0
@@ -238,6 +240,8 @@ bool x86_set_msr(const struct fake_call *c, u32 index, u64 val)
 		v->sregs.apic_base = val;
 	if (index == MSR_EFER)
 		v->sregs.efer = val;
+	if ((index == MSR_SYSENTER_ESP || index == MSR_SYSENTER_EIP) && x86_is_amd(v))
+		val = (u32)val; /* observed */
 	v->msrs[slot] = val;
 	return true;
 }

@@ -9,10 +9,20 @@
 
 #define NOWHERE	  (~0ull) /* of VMX: no VMXON region, no current VMCS */
 #define EFER_SVME BIT(12)
+/* Among what KVM does not take of a hypervisor's registers while its guest runs: observed. */
+#define VMCB_DR7  0x560 /* and DR6 */
+#define VMCB_CR2  0x640
 
 static bool is_intel(const struct fakekvm *fk)
 {
 	return fk->cpuid->entries[0].ebx == 0x756e6547; /* "Genu" */
+}
+
+bool x86_is_amd(const struct x86_vcpu *v)
+{
+	const struct kvm_cpuid_entry2 *e = x86_cpuid(v, 0, 0);
+
+	return e && (e->ebx == 0x68747541 || e->ebx == 0x6f677948); /* "Auth", "Hygo" */
 }
 
 bool x86_vmx_on(const struct x86_vcpu *v)
@@ -116,6 +126,10 @@ int x86_set_nested(struct fake_call *c)
 			      "KVM_SET_NESTED_STATE after KVM_SET_VCPU_EVENTS: what waits is "
 			      "carried out, or blocked, by it");
 	memcpy(&v->nested, in, in->size);
+	if (v->nested.format == KVM_STATE_NESTED_FORMAT_SVM && in->size > sizeof(*in)) {
+		memset(v->nested.data + VMCB_DR7, 0, 16);
+		memset(v->nested.data + VMCB_CR2, 0, 8);
+	}
 	if (v->init_waits && !was_on && x86_vmx_on(v))
 		fake_complain(c->fk, "VMX is enabled while an INIT waits that was put there");
 	return 0;

@@ -460,6 +460,8 @@ static void take_events(struct x86_vcpu *v, const struct kvm_vcpu_events *in)
 		e.smi = v->events.smi;
 	if (!(in->flags & KVM_VCPUEVENT_VALID_PAYLOAD))
 		e.exception.pending = 0;
+	if (e.interrupt.shadow && x86_is_amd(v))
+		e.interrupt.shadow = 3; /* SVM has one for both kinds: observed */
 	v->events = e;
 	v->events_set = true;
 	v->init_waits = e.smi.latched_init;

@@ -117,6 +117,7 @@ bool x86_is_ssp(u64 val);		      /* where a shadow stack can be */
 int x86_get_nested(struct fake_call *c);
 int x86_set_nested(struct fake_call *c);
 bool x86_vmx_on(const struct x86_vcpu *v);
+bool x86_is_amd(const struct x86_vcpu *v); /* AMD's CPUID, or Hygon's */
 
 /* sregs.c: 0 or -EINVAL */
 int x86_check_sregs(const struct x86_vcpu *v, const struct kvm_sregs *s);

@@ -19,6 +19,20 @@ struct state_page {
 #define STATE_ORDER_MASK   1 /* keep interrupts off */
 #define STATE_ORDER_FINISH 2
 
-enum { STATE_FINE = 42, STATE_BAD_XMM = 2, STATE_BAD_DR, STATE_BAD_MSR, STATE_BAD_TSC };
+enum {
+	STATE_FINE = 42,
+	STATE_BAD_XMM = 2,
+	STATE_BAD_DR,
+	STATE_BAD_MSR,
+	STATE_BAD_TSC,
+	STATE_BAD_SVM, /* its own guest ended */
+};
+
+/* svm=: it is a hypervisor, and interrupts are kept off... */
+enum {
+	STATE_SVM_NONE,
+	STATE_SVM_GUEST,
+	/* ...while its guest runs, */ STATE_SVM_GIF /* ...by GIF */
+};
 
 #endif

@@ -16,7 +16,7 @@ image() {
 }
 
 image boot -m 64M -p 'text=word ram=0x4000000'
-is "an image finds its arguments and its memory" 0 'out:cmdline: text=word' 'out:SUMMARY: 7 tests'
+is "an image finds its arguments and its memory" 0 'out:cmdline: text=word' 'out:SUMMARY: 8 tests'
 printf 'NAME=value\n' >"$T/env"
 image boot -m 5G -p 'text=word ram=0x140000000 env=NAME=value' -i "$T/env"
 is "an initrd is its module" 0 'out:PASS: it begins with what it should'

@@ -10,6 +10,7 @@
 
 #include <time.h>
 
+#include "arch/x86/cpuid.h"
 #include "linux-uapi/kvm.h"
 #include "tests/guests/x86/state.h"
 
@@ -17,6 +18,9 @@
 #define MEM_SIZE (16 * MIB)
 #define WAIT_S	 60
 #define PAUSE_MS 3000 /* longer than the error that check_tsc() allows */
+
+#define EFER_SVME BIT(12)
+#define CPUID_SVM BIT(2) /* 0x80000001: ECX */
 
 #define MSR_TSC	       0x10
 #define MSR_U_CET      0x6a0
@@ -163,16 +167,14 @@ static void run_on(const struct rig *a, struct rig *b, const struct x86_vcpu_sta
 	assert_int_equal(b->value, STATE_FINE);
 }
 
-static void a_guest_goes_on_in_another_machine(void **state)
+/* @check looks at the state that is moved. */
+static void goes_on(const struct lkvm_config *cfg, void (*check)(const struct x86_vcpu_state *))
 {
-	struct lkvm_config cfg;
 	struct rig *a, *b;
 	struct rig_state was, is;
 	u64 set_ns;
 
-	(void)state;
-	config(&cfg);
-	a = first_machine(&cfg);
+	a = first_machine(cfg);
 	get(a, &was);
 	print_message("# %u MSRs, %u CPUID entries, %u bytes of XSAVE, %u of nested state\n",
 		      was.vcpus[0]->n_msrs, was.vcpus[0]->cpuid->nent, was.vcpus[0]->xsave_size,
@@ -180,7 +182,8 @@ static void a_guest_goes_on_in_another_machine(void **state)
 	assert_int_equal(was.vcpus[0]->mp_state, KVM_MP_STATE_RUNNABLE);
 	assert_int_equal(was.vcpus[1]->mp_state, KVM_MP_STATE_HALTED);
 	assert_int_equal(was.vcpus[2]->mp_state, KVM_MP_STATE_UNINITIALIZED);
-	b = new_machine(&cfg);
+	check(was.vcpus[0]);
+	b = new_machine(cfg);
 	sleep_ms(PAUSE_MS);
 	copy_memory(a, b);
 	set_ns = clock_ns();
@@ -190,6 +193,74 @@ static void a_guest_goes_on_in_another_machine(void **state)
 	run_on(a, b, was.vcpus[0], set_ns);
 	rig_state_free(&was);
 	rig_state_free(&is);
+}
+
+static void check_nothing(const struct x86_vcpu_state *s)
+{
+	(void)s;
+}
+
+static void a_guest_goes_on_in_another_machine(void **state)
+{
+	struct lkvm_config cfg;
+
+	(void)state;
+	config(&cfg);
+	goes_on(&cfg, check_nothing);
+}
+
+/* False: KVM offers guests no SVM, or its state cannot be had. */
+static bool svm_config(struct lkvm_config *cfg, unsigned int svm)
+{
+	const struct kvm_cpuid_entry2 *e;
+	struct rig *r;
+	bool can;
+
+	config(cfg);
+	r = new_machine(cfg);
+	e = cpuid_find(r->m->arch->supported, 0x80000001, 0);
+	can = e && e->ecx & CPUID_SVM && kvm_check(&r->m->kvm, KVM_CAP_NESTED_STATE) > 0;
+	machines[0] = NULL;
+	rig_free(r);
+	cfg->nested = true;
+	snprintf(cfg->cmdline, sizeof(cfg->cmdline), "cpus=2 svm=%u", svm);
+	return can;
+}
+
+static void check_in_guest(const struct x86_vcpu_state *s)
+{
+	assert_true(s->sregs.efer & EFER_SVME);
+	assert_int_equal(s->nested->format, KVM_STATE_NESTED_FORMAT_SVM);
+	assert_true(s->nested->flags & KVM_STATE_NESTED_GUEST_MODE);
+	assert_true(s->nested->flags & KVM_STATE_NESTED_GIF_SET);
+	assert_int_equal(s->nested_size, sizeof(*s->nested) + KVM_STATE_NESTED_SVM_VMCB_SIZE);
+}
+
+static void a_hypervisor_and_its_guest_go_on_in_another_machine(void **state)
+{
+	struct lkvm_config cfg;
+
+	(void)state;
+	if (!svm_config(&cfg, STATE_SVM_GUEST))
+		skip();
+	goes_on(&cfg, check_in_guest);
+}
+
+static void check_gif(const struct x86_vcpu_state *s)
+{
+	assert_true(s->sregs.efer & EFER_SVME);
+	assert_int_equal(s->nested->format, KVM_STATE_NESTED_FORMAT_SVM);
+	assert_int_equal(s->nested->flags, 0);
+}
+
+static void a_hypervisor_without_interrupts_goes_on_in_another_machine(void **state)
+{
+	struct lkvm_config cfg;
+
+	(void)state;
+	if (!svm_config(&cfg, STATE_SVM_GIF))
+		skip();
+	goes_on(&cfg, check_gif);
 }
 
 /* Before the others: decides what they can look at. */
@@ -239,7 +310,9 @@ static void what_a_vcpu_is_set_to_it_is(void **state)
 	s->debugregs.dr7 = 0x4c0;
 	s->events.nmi.pending = 1;
 	s->events.nmi.masked = 1;
-	s->events.interrupt.shadow = 1;
+	/* SVM has one shadow for both kinds (APM 2, 15.21.5) */
+	s->events.interrupt.shadow =
+		s->nested_size && s->nested->format == KVM_STATE_NESTED_FORMAT_SVM ? 3 : 1;
 	s->sregs.cr2 = 0xdeadbeef;
 	s->sregs.gs.base = 0x7f0000001000;
 	s->xsave->region[6] = 0x1fa0;	   /* MXCSR */
@@ -358,6 +431,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_tsc_is_set),
 		TEST(a_guest_goes_on_in_another_machine),
+		TEST(a_hypervisor_and_its_guest_go_on_in_another_machine),
+		TEST(a_hypervisor_without_interrupts_goes_on_in_another_machine),
 		TEST(what_a_vcpu_is_set_to_it_is),
 		TEST(what_kvm_refuses_is_named),
 		TEST(shadow_stacks_come_back),

@@ -312,15 +312,16 @@ static void fields_that_contradict_are_refused_before_kvm_is_asked(void **state)
 	} cases[] = {
 		{ "GICv3", { .irqchip = LKVM_IRQCHIP_GICV2 }, 1, true },
 		{ "GICv3", { .irqchip = LKVM_IRQCHIP_GICV2M }, 1, true },
-		{ "at most 8", { .irqchip = LKVM_IRQCHIP_GICV2 }, 9 },
-		{ "--sve-max-vl 100", { .sve_max_vl = 100 }, 1 },
-		{ "--sve-max-vl 4096", { .sve_max_vl = 4096 }, 1 },
-		{ "--pmu-partition 32", { .pmu_partition = 32 }, 1 },
-		{ "counters=3", { .pmu_counters = 3, .pmu_partition = 4 }, 1 },
-		{ "--pmu: is needed", { .pmu_counters = 3 }, 1 },
+		{ "at most 8", { .irqchip = LKVM_IRQCHIP_GICV2 }, 9, false },
+		{ "--sve-max-vl 100", { .sve_max_vl = 100 }, 1, false },
+		{ "--sve-max-vl 4096", { .sve_max_vl = 4096 }, 1, false },
+		{ "--pmu-partition 32", { .pmu_partition = 32 }, 1, false },
+		{ "counters=3", { .pmu_counters = 3, .pmu_partition = 4 }, 1, false },
+		{ "--pmu: is needed", { .pmu_counters = 3 }, 1, false },
 		{ "all events",
 		  { .pmu = true, .n_pmu_filters = 1, .pmu_filters = { { true, 0, 0xffff } } },
-		  1 },
+		  1,
+		  false },
 	};
 
 	(void)state;

@@ -674,7 +674,7 @@ static void what_cannot_be_added_is_refused_with_the_reason(void **state)
 		{ CPUID_FIXTURE_INTEL, "host,+monitor", LKVM_ERR_INPUT,
 		  "--cpu +monitor: it comes with --disable-exits mwait only" },
 		{ CPUID_FIXTURE_INTEL, "host,+kvm-msi-ext-dest-id", LKVM_ERR_INPUT,
-		  "--cpu +kvm_msi_ext_dest_id: it comes with --irqchip split only" },
+		  "--cpu +kvm_msi_ext_dest_id: it comes with APIC ids above 254 only" },
 		{ CPUID_FIXTURE_AMD, "host,+sev_snp", LKVM_ERR_INPUT,
 		  "--cpu +sev_snp: it comes with --snp only" },
 	};

@@ -569,7 +569,10 @@ static void what_does_not_go_together_is_refused(void **state)
 	t->cfg.rng = t->cfg.virtio_console = true;
 	for (unsigned int i = 0; i < t->cfg.n_disks; i++)
 		snprintf(t->cfg.disks[i].path, sizeof(t->cfg.disks[i].path), "x");
-	refused(t, "at most 30 devices are allowed with it");
+	refused(t, "at most 30 of them are allowed with it");
+	t = fresh();
+	snprintf(t->cfg.cmdline, sizeof(t->cfg.cmdline), "a=b");
+	refused(t, "--params: is for --kernel");
 }
 
 static void sizes_that_do_not_fit_are_refused(void **state)

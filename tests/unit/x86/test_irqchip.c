@@ -525,8 +525,8 @@ static void cpus_with_wide_ids_begin_in_x2apic_mode(void **state)
 
 	t = new_split(300);
 	snprintf(t->cfg.x86.cpu, sizeof(t->cfg.x86.cpu), "host,-x2apic");
-	assert_refused(t, -EOPNOTSUPP, LKVM_ERR_UNSUPPORTED,
-		       "--cpus 300: with APIC ids above 254; the CPUs have no x2APIC");
+	assert_refused(t, -EINVAL, LKVM_ERR_INPUT,
+		       "--cpu host,-x2apic: leaves x2apic out; --cpus 300 needs it");
 }
 
 static void cpu_299_gets_interrupts(void **state)

@@ -546,6 +546,7 @@ static void a_guest_that_makes_no_progress_is_ended(void **state)
 						     FAKE_REPEAT(0, 200),
 						     FAKE_OUT(0x604, 2, 0x3400) };
 	static const struct fake_step nowhere[] = { FAULT(0xd0000000, PRIVATE) };
+	static const struct fake_step end[] = { FAULT(~(u64)0, PRIVATE) };
 	struct vmtest *t = snp_new();
 
 	(void)state;
@@ -562,6 +563,80 @@ static void a_guest_that_makes_no_progress_is_ended(void **state)
 	assert_string_equal(
 		t->res.detail,
 		"vCPU 0: the SNP guest uses 0xd0000000 as private memory: there is no RAM");
+	snp_free(t);
+	t = snp_new();
+	vmtest_run(t, end, LKVM_CAUSE_INTERNAL_ERROR, 115);
+	assert_non_null(strstr(t->res.detail, "there is no RAM"));
+	snp_free(t);
+}
+
+static void wait_for_the_other(struct fakekvm *fk, unsigned int vcpu, void *ctx)
+{
+	pthread_barrier_t *barrier = ctx;
+
+	(void)fk;
+	(void)vcpu;
+	pthread_barrier_wait(barrier);
+}
+
+/* The same pages both ways at the same time: nobody else is hurt, and nothing is left of it. */
+static void two_vcpus_may_fight_over_pages(void **state)
+{
+	pthread_barrier_t barrier;
+	const struct fake_step boot[] = {
+		MAP(0x100000, 3, 0),
+		MAP(0x100000, 3, 0x10),
+		FAULT(0x101000, 0),
+		FAKE_REPEAT(0, 80),
+		FAKE_CALL(wait_for_the_other, &barrier),
+		MAP(0x100000, 3, 0),
+		FAKE_LOAD(0x101000, 8),
+		FAKE_STORE(0x101000, 8, 0x1234),
+		FAKE_LOAD(0x101000, 8),
+		FAKE_OUT(0x604, 2, 0x3400),
+	};
+	const struct fake_step other[] = {
+		FAULT(0x100000, PRIVATE),
+		MAP(0x101000, 2, 0x10),
+		MAP(0x100000, 2, 0),
+		FAKE_REPEAT(0, 80),
+		FAKE_CALL(wait_for_the_other, &barrier),
+	};
+	struct vmtest *t = snp_new();
+	unsigned int n;
+
+	(void)state;
+	pthread_barrier_init(&barrier, NULL, 2);
+	t->cfg.n_vcpus = 2;
+	vmtest_script(t, 1, other);
+	vmtest_run(t, boot, LKVM_CAUSE_POWEROFF, 0);
+	pthread_barrier_destroy(&barrier);
+	n = fakekvm_n_answers(t->fk, 0);
+	assert_true(fakekvm_answer_u64(t->fk, 0, n - 2) == 0);
+	assert_true(fakekvm_answer_u64(t->fk, 0, n - 1) == 0x1234);
+	assert_null(strstr(t->log, "cannot become"));
+	snp_free(t);
+}
+
+/* Private and shared by turns: what one access needs, the other takes away. */
+static void a_page_that_is_used_both_ways_is_no_progress(void **state)
+{
+	static const struct fake_step turns[] = { FAULT(0x200000, PRIVATE), FAULT(0x200000, 0),
+						  FAKE_REPEAT(0, 1000),
+						  FAKE_OUT(0x604, 2, 0x3400) };
+	struct fake_step many[300];
+	struct vmtest *t = snp_new();
+
+	(void)state;
+	vmtest_run(t, turns, LKVM_CAUSE_INTERNAL_ERROR, 115);
+	assert_non_null(strstr(t->res.detail, "the same fault comes again and again"));
+	snp_free(t);
+	/* one page after the other is all progress */
+	for (unsigned int i = 0; i + 1 < ARRAY_SIZE(many); i++)
+		many[i] = (struct fake_step)FAULT(0x200000 + i / 2 * 4096, i % 2 ? PRIVATE : 0);
+	many[ARRAY_SIZE(many) - 1] = (struct fake_step)FAKE_OUT(0x604, 2, 0x3400);
+	t = snp_new();
+	vmtest_run(t, many, LKVM_CAUSE_POWEROFF, 0);
 	snp_free(t);
 }
 
@@ -623,6 +698,37 @@ static void a_restart_launches_anew(void **state)
 	snp_free(t);
 }
 
+static void take_away(struct fakekvm *fk, unsigned int vcpu, void *ctx)
+{
+	(void)fk;
+	(void)vcpu;
+	unlink(ctx);
+}
+
+/* The files are those of the first boot, whatever has their names since. */
+static void a_restart_needs_no_names_of_files(void **state)
+{
+	struct vmtest *t = snp_new();
+	const struct fake_step steps[] = {
+		FAKE_CALL(take_away, t->cfg.firmware),
+		FAKE_CALL(take_away, t->cfg.x86.snp.id_block),
+		FAKE_CALL(take_away, t->cfg.x86.snp.id_auth),
+		FAKE_OUT(PM_RESET, 1, 1),
+	};
+
+	(void)state;
+	good_id();
+	give_id(t, 96, 4096);
+	t->cfg.on_reboot = LKVM_ON_REBOOT_RESTART;
+	t->cfg.timeout_ns = 300 * NSEC_PER_MSEC;
+	vmtest_script(t, 0, steps);
+	vmtest_start(t);
+	vmtest_finish(t);
+	assert_string_equal(lkvm_cause_name(t->res.cause), "timeout");
+	assert_true(t->res.n_boots > 1);
+	snp_free(t);
+}
+
 /* ---- certificates -------------------------------------------------------------------- */
 
 #define CERTS(gpa, pages) \
@@ -679,6 +785,61 @@ static void certificates_that_are_being_replaced_are_for_later(void **state)
 	assert_true(answer_of_certs(t, 0, &n) == EAGAIN);
 	close(fd);
 	snp_free(t);
+}
+
+static void certificates_nobody_can_give_are_refused_at_the_start(void **state)
+{
+	static u8 much[64 * 1024 + 1];
+	struct vmtest *t = snp_new();
+
+	(void)state;
+	strcpy(t->cfg.x86.snp.certs, "/does/not/exist");
+	snp_refused(t, LKVM_ERR_INPUT, "Unable to open certificates /does/not/exist (No such file");
+	strcpy(t->cfg.x86.snp.certs, "/tmp");
+	snp_refused(t, LKVM_ERR_INPUT, "certificates /tmp: a regular file is needed");
+	strcpy(t->cfg.x86.snp.certs, file(much, sizeof(much)));
+	snp_refused(t, LKVM_ERR_INPUT, "has 65537 bytes; must have 1 to 65536");
+	strcpy(t->cfg.x86.snp.certs, file("", 0));
+	snp_refused(t, LKVM_ERR_INPUT, "has 0 bytes; must have 1 to 65536");
+	snp_free(t);
+}
+
+/* Empty, or of any size, is what a file may be until the lock is given back. */
+static void a_file_of_certificates_is_judged_under_its_lock(void **state)
+{
+	static const off_t sizes[] = { 0, 65 * 1024 };
+	const struct fake_step steps[] = { CERTS(0x100000, 1), FAKE_OUT(0x604, 2, 0x3400) };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct vmtest *t = snp_new();
+	int writer;
+
+	(void)state;
+	/* a machine may be made meanwhile */
+	strcpy(t->cfg.x86.snp.certs, file("", 0));
+	writer = open(t->cfg.x86.snp.certs, O_RDWR);
+	assert_true(writer >= 0 && !fcntl(writer, F_OFD_SETLK, &lock));
+	vmtest_run(t, poweroff, LKVM_CAUSE_POWEROFF, 0);
+	close(writer);
+	snp_free(t);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (unsigned int locked = 0; locked < 2; locked++) {
+			u64 n;
+			int fd;
+
+			t = snp_new();
+			strcpy(t->cfg.x86.snp.certs, file("x", 1));
+			fakekvm_script(t->fk, 0, steps, ARRAY_SIZE(steps));
+			vmtest_create(t);
+			fd = open(t->cfg.x86.snp.certs, O_RDWR);
+			assert_true(fd >= 0 && !ftruncate(fd, sizes[i]));
+			assert_true(!locked || !fcntl(fd, F_OFD_SETLK, &lock));
+			assert_int_equal(lkvm_vm_start(t->vm, &t->err), 0);
+			vmtest_finish(t);
+			assert_true(answer_of_certs(t, 0, &n) == (u64)(locked ? EAGAIN : EIO));
+			close(fd);
+			snp_free(t);
+		}
+	}
 }
 
 static void a_kernel_that_does_not_ask_for_them_is_never_given_the_number(void **state)
@@ -810,11 +971,16 @@ int main(void)
 		cmocka_unit_test(pages_change_hands_as_the_guest_asks),
 		cmocka_unit_test(senseless_page_state_changes_are_refused),
 		cmocka_unit_test(a_guest_that_makes_no_progress_is_ended),
+		cmocka_unit_test(two_vcpus_may_fight_over_pages),
+		cmocka_unit_test(a_page_that_is_used_both_ways_is_no_progress),
 		cmocka_unit_test(a_guest_that_terminates_itself_says_why),
 		cmocka_unit_test(such_exits_of_ordinary_guests_stay_unknown),
 		cmocka_unit_test(a_restart_launches_anew),
+		cmocka_unit_test(a_restart_needs_no_names_of_files),
 		cmocka_unit_test(certificates_reach_pages_the_guest_shares),
 		cmocka_unit_test(certificates_that_are_being_replaced_are_for_later),
+		cmocka_unit_test(certificates_nobody_can_give_are_refused_at_the_start),
+		cmocka_unit_test(a_file_of_certificates_is_judged_under_its_lock),
 		cmocka_unit_test(a_kernel_that_does_not_ask_for_them_is_never_given_the_number),
 		cmocka_unit_test(the_cpuid_page_has_what_is_not_zero),
 		cmocka_unit_test(commands_out_of_order_are_refused),

@@ -3,20 +3,23 @@
  * (T2, on fakekvm), and that fakekvm has KVM's rules for it.
  *
  * Does not prove that a guest goes on with it: fakekvm keeps registers and no more. That is for
- * tests/t3/x86/test_state.c, on real KVM. Of CET and nested state nothing is proven but what the
- * documents and the kernel's source say of them: no CPU at hand has the former.
+ * tests/t3/x86/test_state.c, on real KVM. Of CET and of VMX's nested state nothing is proven but
+ * what the documents and the kernel's source say of them: no CPU at hand has either.
  */
 #include "tests/unit/x86/staterig.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "arch/x86/cpuid.h"
 #include "tests/fakekvm/fakekvm.h"
 #include "tests/faults.h"
 #include "tests/unit/x86/vmarch.h"
 
 #define MSR_TSC		 0x10
 #define MSR_ARCH_CAP	 0x10a
+#define MSR_SYSENTER_ESP 0x175
+#define MSR_SYSENTER_EIP 0x176
 #define MSR_PAT		 0x277
 #define MSR_U_CET	 0x6a0
 #define MSR_S_CET	 0x6a2
@@ -124,7 +127,6 @@ static struct host host_new(const struct fake_host *fake, const struct lkvm_conf
 	struct host h = { .fk = fakekvm_new(fake) };
 	bool intel = !strncmp(fakekvm_host_name(fake), "intel", 5);
 
-	fakekvm_set_cap(h.fk, KVM_CAP_ONE_REG, 1);
 	fakekvm_set_cap(h.fk, KVM_CAP_XSAVE2, XSAVE_SIZE);
 	fakekvm_set_cap(h.fk, KVM_CAP_NESTED_STATE, intel ? VMX_SIZE : SVM_SIZE);
 	h.r = rig_new(fakekvm_backend(h.fk), cfg, &kernel);
@@ -214,7 +216,7 @@ static void fill(struct x86_vcpu_state *s, u64 n)
 	s->events.exception.nr = 14;
 	s->events.exception.error_code = (u32)n;
 	s->events.nmi.pending = 1;
-	s->events.interrupt.shadow = 1;
+	s->events.interrupt.shadow = cpuid_vendor(s->cpuid) == CPUID_VENDOR_INTEL ? 1 : 3;
 	put_le32(s->lapic.regs + 0x80, 0x30);
 	put_le32(s->lapic.regs + LVT_TIMER, LVT_DEADLINE | 0xef);
 	set_msr(s, MSR_TSC, 1000000 * (n + 1));
@@ -715,6 +717,63 @@ static void an_msr_that_is_not_kept_is_named(void **state)
 	host_free(&a);
 }
 
+static void an_interrupt_shadow_of_one_kind_is_not_kept_by_svm(void **state)
+{
+	struct lkvm_config cfg;
+	struct host a;
+	struct rig_state was;
+
+	(void)state;
+	config(&cfg);
+	a = host_new(&fakekvm_x86_amd, &cfg);
+	get(&a, &was);
+	was.vcpus[0]->events.interrupt.shadow = 1;
+	refused(&a, &was,
+		"vCPU 0: the interrupt shadow of STI or MOV SS cannot be made what it was; this "
+		"host's KVM does not keep it");
+	was.vcpus[0]->events.interrupt.shadow = 3;
+	set(&a, &was);
+	rig_state_free(&was);
+	host_free(&a);
+}
+
+/* An emulated CPU lets a guest write it, as Linux does. */
+static void sysenter_has_32_bits_on_amd(void **state)
+{
+	struct lkvm_config cfg;
+	struct host a;
+	struct rig_state was, is;
+	struct x86_state_diff diff;
+
+	(void)state;
+	config(&cfg);
+	a = host_new(&fakekvm_x86_hygon, &cfg);
+	get(&a, &was);
+	set_msr(was.vcpus[0], MSR_SYSENTER_ESP, 0xfffffe0000002000);
+	set_msr(was.vcpus[0], MSR_SYSENTER_EIP, 0xffffffff81001540);
+	set(&a, &was);
+	get(&a, &is);
+	assert_int_equal(*msr(is.vcpus[0], MSR_SYSENTER_ESP), 0x2000);
+	assert_int_equal(*msr(is.vcpus[0], MSR_SYSENTER_EIP), 0x81001540);
+	rig_assert_same(a.r, &was, &is);
+	set_msr(is.vcpus[0], MSR_SYSENTER_EIP, 0xffffffff81001541);
+	assert_false(x86_vcpu_state_same(was.vcpus[0], is.vcpus[0], &diff));
+	assert_int_equal(diff.msr, MSR_SYSENTER_EIP);
+	rig_state_free(&is);
+	host_free(&a);
+	rig_state_free(&was);
+
+	a = host_new(&fakekvm_x86_intel, &cfg);
+	get(&a, &was);
+	get(&a, &is);
+	set_msr(was.vcpus[0], MSR_SYSENTER_ESP, 0xfffffe0000002000);
+	set_msr(is.vcpus[0], MSR_SYSENTER_ESP, 0x2000);
+	assert_false(x86_vcpu_state_same(was.vcpus[0], is.vcpus[0], &diff));
+	assert_int_equal(diff.msr, MSR_SYSENTER_ESP);
+	rig_state_free(&is);
+	comes_back(&a, &was);
+}
+
 static void features_that_the_other_host_lacks_are_named(void **state)
 {
 	struct lkvm_config cfg;
@@ -764,7 +823,10 @@ static void features_that_are_offered_may_be_had(void **state)
 
 #define STUCK_TSC 5
 
-/* The TSC does not follow, and a debug exception has not come so far as to be injected. */
+/*
+ * The TSC does not follow, a debug exception has not come so far as to be injected, and how long
+ * the CPUID table is is not said.
+ */
 static int odd_ioctl(void *ctx, int fd, unsigned long req, unsigned long arg)
 {
 	const struct kvm_backend *be = fakekvm_backend(ctx);
@@ -776,6 +838,8 @@ static int odd_ioctl(void *ctx, int fd, unsigned long req, unsigned long arg)
 		if (msrs->entries[i].index == MSR_TSC)
 			msrs->entries[i].data = STUCK_TSC;
 	}
+	if (req == KVM_GET_CPUID2)
+		((struct kvm_cpuid2 *)arg)->nent = CPUID_MAX_ENTRIES;
 	if (req == KVM_GET_VCPU_EVENTS && events->exception.injected)
 		events->exception.pending = 1;
 	return ret;
@@ -839,6 +903,27 @@ static void an_exception_that_is_pending_is_injected(void **state)
 	assert_int_equal(was.vcpus[0]->events.exception.injected, 1);
 	host_free(&a);
 	comes_back(&b, &was);
+}
+
+static void the_length_of_the_cpuid_table_is_found(void **state)
+{
+	struct lkvm_config cfg;
+	struct host a;
+	struct rig_state was, is;
+	struct kvm_backend odd;
+
+	(void)state;
+	config(&cfg);
+	a = host_new(&fakekvm_x86_amd, &cfg);
+	odd = odd_backend(&a);
+	get(&a, &was);
+	a.r->m->kvm.be = &odd;
+	get(&a, &is);
+	a.r->m->kvm.be = fakekvm_backend(a.fk);
+	assert_int_equal(is.vcpus[0]->cpuid->nent, was.vcpus[0]->cpuid->nent);
+	rig_state_free(&was);
+	rig_state_free(&is);
+	host_free(&a);
 }
 
 static void a_tsc_of_another_frequency_is_named(void **state)
@@ -1139,7 +1224,25 @@ static void states_differ_in_what_does_not_move_by_itself(void **state)
 	b->debugregs.dr7++;
 	differ(a, b, "the debug registers");
 	b->debugregs = good.debugregs;
-	b->events.nmi.pending = 1;
+	b->events.nmi.masked = 1;
+	differ(a, b, "NMIs that wait or are masked");
+	b->events = good.events;
+	b->events.exception.nr = 1;
+	differ(a, b, "the exception it was about to take");
+	b->events = good.events;
+	b->events.interrupt.soft = 1;
+	differ(a, b, "the interrupt it was about to take");
+	b->events = good.events;
+	b->events.interrupt.shadow = 2;
+	differ(a, b, "the interrupt shadow of STI or MOV SS");
+	b->events = good.events;
+	b->events.smi.latched_init = 1;
+	differ(a, b, "SMM, or an INIT that waits");
+	b->events = good.events;
+	b->events.triple_fault.pending = 1;
+	differ(a, b, "the triple fault that waits");
+	b->events = good.events;
+	b->events.exception_payload = 1;
 	differ(a, b, "pending events");
 	b->events = good.events;
 	b->mp_state++;
@@ -1155,6 +1258,47 @@ static void states_differ_in_what_does_not_move_by_itself(void **state)
 	differ(a, b, "MSR");
 	b->n_msrs++;
 	assert_true(x86_vcpu_state_same(a, b, &diff));
+	rig_state_free(&x);
+	rig_state_free(&y);
+	host_free(&h);
+}
+
+/* Of the hypervisor's registers in SVM's nested state, those that #VMEXIT loads count. */
+static void hypervisors_differ_in_what_vmexit_loads(void **state)
+{
+	static const struct {
+		u32 off;
+		bool counts;
+	} cases[] = {
+		{ 0x000, true },  { 0x3ff, true },  { 0x400, true }, { 0x43f, true },
+		{ 0x440, false }, { 0x460, true },  { 0x48f, true }, { 0x490, false },
+		{ 0x4d0, true },  { 0x548, true },  { 0x550, true }, { 0x558, true },
+		{ 0x560, false }, { 0x568, false }, { 0x570, true }, { 0x578, true },
+		{ 0x5d7, false }, { 0x5d8, true },  { 0x5f8, true }, { 0x600, false },
+		{ 0x640, false },
+	};
+	struct lkvm_config cfg;
+	struct host h;
+	struct rig_state x, y;
+	struct x86_state_diff diff;
+
+	(void)state;
+	config(&cfg);
+	h = host_new(&fakekvm_x86_amd, &cfg);
+	get(&h, &x);
+	get(&h, &y);
+	fill_svm(x.vcpus[0]);
+	fill_svm(y.vcpus[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		u8 *byte = y.vcpus[0]->nested->data + cases[i].off;
+
+		*byte ^= 0x10;
+		if (x86_vcpu_state_same(x.vcpus[0], y.vcpus[0], &diff) == cases[i].counts)
+			fail_msg("0x%x", cases[i].off);
+		*byte ^= 0x10;
+	}
+	y.vcpus[0]->nested->hdr.pad[1] ^= 0x10;
+	differ(x.vcpus[0], y.vcpus[0], "the state of its own guest");
 	rig_state_free(&x);
 	rig_state_free(&y);
 	host_free(&h);
@@ -1526,10 +1670,13 @@ int main(void)
 		cmocka_unit_test(an_msr_that_is_listed_and_refused_is_left_out),
 		cmocka_unit_test(an_msr_that_is_refused_is_named),
 		cmocka_unit_test(an_msr_that_is_not_kept_is_named),
+		cmocka_unit_test(an_interrupt_shadow_of_one_kind_is_not_kept_by_svm),
+		cmocka_unit_test(sysenter_has_32_bits_on_amd),
 		cmocka_unit_test(features_that_the_other_host_lacks_are_named),
 		cmocka_unit_test(features_that_are_offered_may_be_had),
 		cmocka_unit_test(a_tsc_that_would_go_back_is_named),
 		cmocka_unit_test(an_exception_that_is_pending_is_injected),
+		cmocka_unit_test(the_length_of_the_cpuid_table_is_found),
 		cmocka_unit_test(a_tsc_of_another_frequency_is_named),
 		cmocka_unit_test(parts_that_kvm_does_not_take_are_named),
 		cmocka_unit_test(a_hypervisor_stays_where_its_kind_is),
@@ -1538,6 +1685,7 @@ int main(void)
 		cmocka_unit_test(controllers_of_another_machine_are_refused),
 		cmocka_unit_test(with_a_split_irqchip_kvm_is_asked_for_the_time_alone),
 		cmocka_unit_test(states_differ_in_what_does_not_move_by_itself),
+		cmocka_unit_test(hypervisors_differ_in_what_vmexit_loads),
 		cmocka_unit_test(machines_differ_in_what_does_not_move_by_itself),
 		cmocka_unit_test(every_call_fails_once),
 		cmocka_unit_test(without_memory_there_is_no_state),

@@ -6,6 +6,7 @@
 
 #define MULTIBOOT_EAX 0x2badb002
 #define RSDP_SEARCH   0xe0000
+#define RSDP_RSDT     16 /* ACPI 6.5, 5.2.5.3 */
 
 static bool begins(const char *s, const char *word)
 {
@@ -14,13 +15,22 @@ static bool begins(const char *s, const char *word)
 	return !*word || *word == ' ';
 }
 
-static bool has_rsdp(void)
+/* As kvm-unit-tests look for it; 0: there is none. */
+static u64 find_rsdp(void)
 {
 	for (u64 a = RSDP_SEARCH; a < 0x100000; a += 16) {
 		if (begins((const char *)a, "RSD") && begins((const char *)a + 4, "PTR"))
-			return true;
+			return a;
 	}
-	return false;
+	return 0;
+}
+
+/* They know no XSDT. */
+static bool has_rsdt(u64 rsdp)
+{
+	u64 rsdt = rsdp ? *(volatile u32 *)(rsdp + RSDP_RSDT) : 0;
+
+	return rsdt && begins((const char *)rsdt, "RSDT");
 }
 
 static u64 ram_size(u64 addr)
@@ -57,7 +67,8 @@ void guest_main(void)
 	      ram_size(0x100000) && mb_mem_upper() == ram_size(0x100000) / 1024);
 	/* what a PC keeps between 639 KiB and 1 MiB is not usable */
 	check("all memory is in the map", !ram || all_ram() == ram - (0x100000 - 0x9fc00));
-	check("there is an RSDP to be found", has_rsdp());
+	check("there is an RSDP to be found", find_rsdp());
+	check("it points at an RSDT", has_rsdt(find_rsdp()));
 	check("there is a module if there is to be one", !env == !boot.initrd_size);
 	if (env && boot.initrd_size) {
 		check("it begins with what it should", begins((const char *)boot.initrd, env));
