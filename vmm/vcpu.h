@@ -62,9 +62,8 @@ int vcpu_start(struct vcpu *vcpu, struct lkvm_error *err);
 void vcpu_kick(struct vcpu *vcpu);
 
 /*
- * What one return of KVM_RUN means: counts it, dispatches it, and says whether to go on.
- * Contains no ioctl, so tests feed it exits by hand. @ret is what KVM_RUN returned
- * (0 or -errno).
+ * What one return of KVM_RUN means: counts it, dispatches it, and says whether to go on. It does
+ * not enter the guest, so tests feed it exits by hand. @ret is what KVM_RUN returned (0 or -errno).
  */
 enum vcpu_action vcpu_handle_exit(struct vcpu *vcpu, int ret);
 
