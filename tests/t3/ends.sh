@@ -94,7 +94,7 @@ guest spin --timeout 1
 is "a guest that computes for ever is 124, with its symbol" 124 'report:"symbol": "guest_main'
 
 # timeout(1) sends INT as a terminal would; its own status hides lkvm's, the report has that
-timeout -s INT 2 "$LKVM" run --report "json=$T/report" -k "$GUESTS/spin.elf" >"$T/out" 2>"$T/err"
+timeout -s INT 4 "$LKVM" run --report "json=$T/report" -k "$GUESTS/spin.elf" >"$T/out" 2>"$T/err"
 status=$(sed -n 's/.*"exit_status": \([0-9]*\).*/\1/p' "$T/report")
 is "SIGINT is 119" 119 'report:"cause": "user"'
 

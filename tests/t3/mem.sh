@@ -11,7 +11,7 @@ huge=/proc/sys/vm/nr_hugepages
 n_huge=
 
 restore() {
-	mountpoint -q "$T/huge" && umount "$T/huge"
+	grep -q " $T/huge " /proc/mounts && umount "$T/huge"
 	[ -z "$n_huge" ] || echo "$n_huge" >$huge
 	rm -rf "$T"
 }

@@ -10,7 +10,8 @@ export KERNEL_SUITE=${KERNEL_SUITE:-trixie-backports}
 . "$(dirname "$0")/lib.bash"
 lib=$(library)
 options=(-f "$lib:lib/${lib##*/}")
-for program in "$LKVM_BUILD/tests/unit/$LKVM_ARCH/test_fakekvm" "$LKVM_BUILD"/tests/t3/{,"$LKVM_ARCH"/}test_*; do
+for program in "$LKVM_BUILD/tests/unit/$LKVM_ARCH/test_fakekvm" "$LKVM_BUILD/tests/unit/test_gmem_rules" \
+	"$LKVM_BUILD"/tests/t3/{,"$LKVM_ARCH"/}test_*; do
 	[ ! -x "$program" ] || options+=(-f "$program:build/$LKVM_ARCH${program#"$LKVM_BUILD"}")
 done
 exec tests/t4/in-bed "${options[@]}" -- sh tests/t4/guests.inside
