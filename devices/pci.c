@@ -143,8 +143,10 @@ static u32 bar_addr(const struct pci_func *f, unsigned int bar)
 	return get_le32(f->config + PCI_BARS + 4 * bar);
 }
 
-static bool covers_ram(const struct gmem *gm, u64 addr, u64 len)
+bool pci_covers_ram(const struct pci_bus *bus, u64 addr, u64 len)
 {
+	const struct gmem *gm = bus->gmem;
+
 	for (unsigned int i = 0; i < gm->n_regions; i++) {
 		if (ranges_overlap(addr, len, gm->regions[i].gpa, gm->regions[i].size))
 			return true;
@@ -164,7 +166,7 @@ static void bar_map(struct pci_func *f, unsigned int bar, u64 addr)
 	/* what lies below the window wraps, and is far behind it */
 	if (!range_fits(addr - bus->window_base, b->size, bus->window_len))
 		why = "that is outside the PCI window";
-	else if (covers_ram(bus->gmem, addr, b->size))
+	else if (pci_covers_ram(bus, addr, b->size))
 		why = "there is RAM";
 	else if (bus_add(bus->mmio, &range, &err))
 		why = err.msg;

@@ -35,6 +35,9 @@ struct pci_bus {
 void pci_bus_init(struct pci_bus *bus, struct bus *mmio, const struct gmem *gmem, u64 window_base,
 		  u64 window_len);
 
+/* Whether any of [@addr, @addr + @len) is RAM, where nothing is decoded. */
+bool pci_covers_ram(const struct pci_bus *bus, u64 addr, u64 len);
+
 struct pci_bar {
 	u32 size;      /* bytes: a power of two, at least 4096; 0: not there */
 	u64 mapped_at; /* where it is decoded; valid with @mapped */

@@ -357,6 +357,50 @@ static void a_file_that_cannot_be_read_is_an_error(void **state)
 	assert_int_equal(dma(b, SEL(FW_CFG_KERNEL_DATA) | READ, 16, BUFFER), ERROR);
 }
 
+static void a_request_that_is_read_over_is_answered_all_the_same(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(dma(b, SEL(0x20) | READ, 3, ACCESS), 0);
+	assert_int_equal(dma(b, SEL(0x7777) | READ, 16, ACCESS), 0); /* zeroes */
+	assert_int_equal(dma(b, SEL(FW_CFG_KERNEL_DATA) | READ, 16, ACCESS), 0);
+	for (u64 i = 4; i < 16; i++)
+		assert_int_equal(ram(b, ACCESS + i), pattern(i + 1));
+	/* what is read says an address, a length and a key: of no request that anybody made */
+	assert_int_equal(dma(b, SEL(FW_CFG_KERNEL_DATA) | READ, 4096, ACCESS - 2), 0);
+	assert_int_equal(ram(b, ACCESS + 4), pattern(7));
+	assert_int_equal(ram(b, ACCESS - 3), 0);
+}
+
+static void a_machine_that_ends_reads_no_file(void **state)
+{
+	struct bench *b = *state;
+
+	start_dma(b, SEL(FW_CFG_KERNEL_DATA) | READ, 16, BUFFER); /* posted, not begun */
+	dev_destroy(b->t.dev);
+	b->t.dev = NULL;
+	devtest_run(&b->t);
+	assert_int_equal(ram(b, BUFFER), 0);
+}
+
+static void a_machine_that_is_going_reads_no_more_of_it(void **state)
+{
+	struct bench *b = *state;
+
+	b->hold = true;
+	start_dma(b, SEL(FW_CFG_KERNEL_DATA) | READ, 16, BUFFER);
+	devtest_run(&b->t);
+	b->t.env.quiet = true;
+	b->held->res = 8;
+	loop_manual_io_done(b->t.loop, b->held);
+	assert_int_equal(loop_io_drain(b->t.loop), 0);
+	assert_int_equal(dma_control(b), ERROR);
+	b->held = NULL;
+	assert_int_equal(dma(b, SEL(FW_CFG_KERNEL_DATA) | READ, 16, BUFFER), ERROR);
+	assert_null(b->held);
+	assert_int_equal(ram(b, BUFFER), 0);
+}
+
 static void registers_take_only_accesses_of_their_size(void **state)
 {
 	struct bench *b = *state;
@@ -388,6 +432,9 @@ int main(void)
 		T(a_file_is_read_by_the_loop),
 		T(one_file_request_is_under_way_at_a_time),
 		T(a_file_that_cannot_be_read_is_an_error),
+		T(a_request_that_is_read_over_is_answered_all_the_same),
+		T(a_machine_that_ends_reads_no_file),
+		T(a_machine_that_is_going_reads_no_more_of_it),
 		T(registers_take_only_accesses_of_their_size),
 	};
 

@@ -119,6 +119,93 @@ static void the_bridge_is_a_host_bridge_without_registers(void **state)
 	teardown(&b);
 }
 
+#define PCIEXBAR 0x60
+#define Q35_ID	 0x29c08086u
+
+/* The bridge of a machine with firmware: ECAM is where PCIEXBAR says, which is nowhere at first. */
+static struct pcid setup_q35(struct board *b)
+{
+	memset(b, 0, sizeof(*b));
+	devtest_init(&b->t, 0);
+	b->t.log.level = LKVM_LOG_WARNING;
+	pci_bus_init(&b->bus, &b->t.mmio, &b->t.gmem, WINDOW, WINDOW_LEN);
+	devtest_plug(&b->t, &(struct dev_slot){
+				    .cls = &pci_host_class,
+				    .name = "pci",
+				    .ranges = { { &b->t.ports, PCID_PORT_ADDRESS, 8,
+						  BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4,
+						  PCI_HOST_TAG_PORTS } },
+				    .cfg = &(struct pci_host_cfg){ .bus = &b->bus, .q35 = true },
+			    });
+	return at(b, 0);
+}
+
+static void ecam_does_not_come_where_something_is(void **state)
+{
+	struct bus_range other = { .len = 16, .sizes = BUS_SIZE_ANY };
+	struct pcid host, p;
+	struct board b;
+
+	(void)state;
+	host = setup_q35(&b);
+	devtest_add_ram(&b.t, 0x10080000, 0x1000);
+	other.dev = b.t.dev;
+	other.base = 0x200ffff0;
+	assert_int_equal(bus_add(&b.t.mmio, &other, NULL), 0);
+	add(&b, &(struct pcifake_cfg){ .slot = 1, .bars = { 0x1000 } });
+	p = at(&b, 1);
+	pcid_port_write(&p, PCID_COMMAND, 2, PCID_MEMORY);
+	assert_int_equal(answer(&b, WINDOW), 0);
+
+	pcid_port_write(&host, PCIEXBAR, 4, 0x30000001);
+	assert_int_equal(devtest_mmio_read(&b.t, 0x30000000, 4), Q35_ID);
+	assert_int_equal(b.t.n_msgs, 0);
+	pcid_port_write(&host, PCIEXBAR, 4, 0x10000001);
+	assert_non_null(strstr(b.t.last_msg, "PCIEXBAR at 0x10000000: there is RAM"));
+	pcid_port_write(&host, PCIEXBAR, 4, 0x20000001);
+	assert_non_null(strstr(b.t.last_msg, "PCIEXBAR at 0x20000000: "));
+	pcid_port_write(&host, PCIEXBAR, 4, WINDOW | 1);
+	assert_non_null(strstr(b.t.last_msg, "is taken by fake1"));
+	assert_int_equal(answer(&b, WINDOW), 0);
+	assert_int_equal(b.t.mmio.n_ranges, 2);
+
+	/* what it says is not acted upon later, by another register's write */
+	pcid_port_write(&p, PCID_COMMAND, 2, 0);
+	pcid_port_write(&host, PCID_COMMAND, 2, 0);
+	pcid_port_write(&host, PCIEXBAR + 4, 4, UINT32_MAX);
+	assert_int_equal(answer(&b, WINDOW), NOBODY);
+	pcid_port_write(&host, PCIEXBAR, 1, 1);
+	assert_int_equal(answer(&b, WINDOW), Q35_ID);
+	/* then a BAR does not */
+	pcid_port_write(&p, PCID_COMMAND, 2, PCID_MEMORY);
+	assert_non_null(strstr(b.t.last_msg, "is taken by pci"));
+	assert_int_equal(answer(&b, WINDOW), Q35_ID);
+	teardown(&b);
+}
+
+static void a_guest_that_moves_ecam_for_ever_does_not_fill_the_log(void **state)
+{
+	struct pcid host;
+	struct board b;
+
+	(void)state;
+	host = setup_q35(&b);
+	devtest_add_ram(&b.t, 0, 0x1000000);
+	devtest_add_ram(&b.t, 0x10000000, 0x1000);
+	pcid_port_write(&host, PCIEXBAR, 4, 0x20000001);
+	for (u32 i = 0; i < 1000; i++) {
+		/* by way of what moves, and back where it went */
+		devtest_mmio_write(&b.t, 0x20000000 + PCIEXBAR, 4, 0x10000001);
+		assert_int_equal(b.t.mmio.n_ranges, 0);
+		pcid_port_write(&host, PCIEXBAR, 4, i % 2 ? 0xffffffff : 1); /* 0 is nowhere */
+		assert_int_equal(b.t.mmio.n_ranges, i % 2);
+		pcid_port_write(&host, PCIEXBAR, 4, 0x20000001);
+		assert_int_equal(devtest_mmio_read(&b.t, 0x20000000, 4), Q35_ID);
+	}
+	assert_in_range(b.t.n_msgs, 1, 2 * RATELIMIT_BURST);
+	teardown(&b);
+}
+
 static void both_ways_lead_to_the_same_registers(void **state)
 {
 	struct pcid p;
@@ -884,6 +971,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_bridge_is_a_host_bridge_without_registers),
+		cmocka_unit_test(ecam_does_not_come_where_something_is),
+		cmocka_unit_test(a_guest_that_moves_ecam_for_ever_does_not_fill_the_log),
 		cmocka_unit_test(both_ways_lead_to_the_same_registers),
 		cmocka_unit_test(the_address_is_latched_by_accesses_of_four_bytes_only),
 		cmocka_unit_test(data_goes_nowhere_unless_the_address_says_enabled),

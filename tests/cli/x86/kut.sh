@@ -94,6 +94,12 @@ FAKEKVM_SCRIPT='shutdown' timeout "$LIMIT" tests/kut/run --lkvm "$LKVM" -c "$T/c
 status=$?
 is "nor is a crash" 1 'out:not ok 1 - one: triple-fault after'
 
+FAKEKVM_SCRIPT='print "SUMMARY: 3 tests \x1b]0;x\x07# TODO\n"; out 0xf4 4 0' timeout "$LIMIT" \
+	tests/kut/run --lkvm "$LKVM" -c "$T/cfg" "$I" one >"$T/out" 2>"$T/err"
+status=$?
+is "what a guest says is neither a directive nor for the terminal" 0 \
+	'out:ok 1 - one (3 tests ]0;x TODO)' 'err:kut: 1 passed, 0 failed, 0 skipped'
+
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
 	printf '[t%d]\nfile = low.flat\n' $i
 done >"$T/many"
@@ -153,6 +159,9 @@ test_args = "two three"' '-m 128M -c 1 --timeout 90 -p one two three'
 translated 'extra_params = """-m 5
 	-append x
 	"""' '-m 5M -c 1 --timeout 90 -p x'
+translated "extra_params$(printf '\t')= \"\"\"-m 5
+	-append x
+	\"\"\"" '-m 5M -c 1 --timeout 90 -p x'
 translated 'extra_params = -cpu max' '-m 128M -c 1 --timeout 90'
 translated 'extra_params = -cpu qemu64,+x2apic,+tsc-deadline,-pcid' \
 	'-m 128M -c 1 --cpu host,+x2apic,+tsc_deadline_timer,-pcid'
@@ -177,6 +186,11 @@ skipped 'check = /proc/sys/kernel/ostype=Minix' '/proc/sys/kernel/ostype is not 
 skipped 'check = /proc/sys/kernel/ostype=Linux /nonexistent=1' '/nonexistent is not 1'
 skipped 'check = /nonexistent=1
 check = /proc/sys/kernel/ostype=Linux' '/nonexistent is not 1'
+mkfifo "$T/fifo"
+skipped "check = $T/fifo=1" "$T/fifo is not 1" # without waiting for a writer
+skipped 'check = /dev/zero=1' '/dev/zero is not 1'
+skipped 'check = /proc/sys/*=1' '/proc/sys/* is not 1'
+skipped "extra_params = -cpu $(printf '\033')[2J" 'lkvm has no CPU model ?[2J'
 skipped 'groups = a migration' 'lkvm does not migrate guests'
 skipped 'extra_params = -cpu IvyBridge,phys-bits=36' 'lkvm has no CPU'
 skipped 'extra_params = -cpu max,vendor=Nobody' "lkvm shows the CPU's vendor as it is"
@@ -214,6 +228,8 @@ is "and what lkvm refuses" 1 'out:not ok 1 - t: --cpus 0: must be'
 nonsense 'file = x' "belongs to no test"
 nonsense '[a]
 what' "'what' is neither a [test] nor a key = value"
+nonsense "[a]
+$(printf '\033')]0;x" "'?]0;x' is neither a [test] nor a key = value"
 nonsense '[a]
 [a]' 'there are two tests a'
 nonsense '[../a]' "a test cannot be called '../a'"
