@@ -183,13 +183,20 @@ static void a_slot_takes_a_part_that_is_there(void **state)
 	rig.be->close(rig.be->ctx, vm);
 }
 
+/* Linux 6.18 says EINVAL, the newest of Debian EEXIST: both observed. */
+static void assert_shared(int ret)
+{
+	if (ret != -EEXIST)
+		assert_int_equal(ret, -EINVAL);
+}
+
 static void no_two_slots_share_a_part(void **state)
 {
 	(void)state;
 	need_guest_memfd();
 	assert_int_equal(set2(0, GMEM, 0, 4 * PAGE, rig.gmem, 0), 0);
-	assert_int_equal(set2(1, GMEM, MIB, 4 * PAGE, rig.gmem, 0), -EINVAL);
-	assert_int_equal(set2(1, GMEM, MIB, 4 * PAGE, rig.gmem, 3 * PAGE), -EINVAL);
+	assert_shared(set2(1, GMEM, MIB, 4 * PAGE, rig.gmem, 0));
+	assert_shared(set2(1, GMEM, MIB, 4 * PAGE, rig.gmem, 3 * PAGE));
 	assert_int_equal(set2(1, GMEM, PAGE, 4 * PAGE, rig.gmem, 4 * PAGE), -EEXIST);
 	assert_int_equal(set2(1, GMEM, MIB, 4 * PAGE, rig.gmem, 4 * PAGE), 0);
 	assert_int_equal(set1(0, 0, 0, 0, NULL), 0);
