@@ -20,8 +20,10 @@ $(B)/tests/%.o: EXTRA_CFLAGS = $(TEST_CFLAGS)
 
 # Programs that are linked like those, but are for a real /dev/kvm.
 T3_BINS := $(patsubst %.c,$(B)/%,$(wildcard tests/t3/$(ARCH)/test_*.c))
+# Those of fakekvm that are for one as well, with the word "real".
+RULES_BINS := $(TB)/unit/$(ARCH)/test_fakekvm $(TB)/unit/test_gmem_rules
 
-$(UNIT_BINS) $(T3_BINS): $(B)/%: $(B)/%.o $(FAKE_OBJS) $(FAULT_OBJS) $(LIB_OBJS)
+$(sort $(UNIT_BINS) $(T3_BINS) $(RULES_BINS)): $(B)/%: $(B)/%.o $(FAKE_OBJS) $(FAULT_OBJS) $(LIB_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(FAULT_WRAP) -o $@ $^ $(LIB_LIBS) -lcmocka
 
@@ -82,7 +84,7 @@ CROSS_arm64 := aarch64-linux-gnu-
 check-bed demo:
 	$(Q)$(MAKE) --no-print-directory CROSS_COMPILE=$(or $(CROSS_$(ARCH)),$(error no cross compiler is known for $(ARCH))) $@
 else
-check-bed: all $(TB)/unit/$(ARCH)/test_fakekvm $(EMBED_BINS) $(T3_BINS) $(GUEST_BINS)
+check-bed: all $(RULES_BINS) $(EMBED_BINS) $(T3_BINS) $(GUEST_BINS)
 	$(Q)$(SUITE) 'T4 (stock kernels in the bed), $(ARCH)' $(BED_SCRIPTS)
 
 demo:

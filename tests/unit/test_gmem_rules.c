@@ -256,14 +256,19 @@ static void attributes_are_known_and_of_whole_pages(void **state)
 	assert_int_equal(call(rig.vm, KVM_SET_MEMORY_ATTRIBUTES, NULL), -EFAULT);
 }
 
+/* Of a request that it does not know KVM says ENOTTY on x86 and EINVAL on arm64: observed. */
 static void without_attributes_there_is_no_such_request(void **state)
 {
+	int ret;
+
 	(void)state;
 	if (!on_kvm)
 		fakekvm_set_cap(rig.fk, KVM_CAP_MEMORY_ATTRIBUTES, 0);
 	if (check(KVM_CAP_MEMORY_ATTRIBUTES) > 0)
 		skip();
-	assert_int_equal(set_attributes(0, PAGE, 0, 0), -ENOTTY);
+	ret = set_attributes(0, PAGE, 0, 0);
+	if (ret != -EINVAL)
+		assert_int_equal(ret, -ENOTTY);
 }
 
 #define RULE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
