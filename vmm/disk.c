@@ -12,6 +12,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "vmm/sysfile.h"
+
 /* How messages begin; a path of any length leaves room for the reason. */
 #define DISK		"%s %.380s: "
 #define DISK_ARGS(disk) (disk)->option, (disk)->path
@@ -34,17 +36,6 @@ static const char *ro_hint(const struct disk *disk, const char *hint)
 
 #define HOLDER_NAME_MAX 64
 
-/* The text of a small file of procfs or sysfs; "" when there is none. */
-static void read_text(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, buf, size - 1);
-
-	buf[n > 0 ? n : 0] = '\0';
-	if (fd >= 0)
-		close(fd);
-}
-
 /*
  * True when the descriptor @fd of process @pid has an open file description lock on the file of
  * @st. The line has the number of the device as the file system knows it, which is not always
@@ -57,7 +48,7 @@ static bool holds_lock(const char *pid, const char *fd, const struct stat *st)
 	struct stat other;
 
 	snprintf(path, sizeof(path), "/proc/%.16s/fdinfo/%.16s", pid, fd);
-	read_text(path, info, sizeof(info));
+	sysfile_read(path, info, sizeof(info));
 	line = strstr(info, "OFDLCK");
 	snprintf(ino, sizeof(ino), ":%llu ", (unsigned long long)st->st_ino);
 	if (!line || !strstr(line, ino))
@@ -98,7 +89,7 @@ static void name_process(const char *pid, char *name)
 	char path[64], comm[32];
 
 	snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
-	read_text(path, comm, sizeof(comm));
+	sysfile_read(path, comm, sizeof(comm));
 	comm[strcspn(comm, "\n")] = '\0';
 	for (char *p = comm; *p; p++) {
 		if (!isprint((unsigned char)*p))
@@ -256,7 +247,7 @@ static u64 queue_limit(const struct stat *st, const char *name, u64 otherwise)
 	for (size_t i = 0; i < ARRAY_SIZE(where); i++) {
 		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u%s/queue/%s", major(st->st_rdev),
 			 minor(st->st_rdev), where[i], name);
-		read_text(path, text, sizeof(text));
+		sysfile_read(path, text, sizeof(text));
 		if (*text)
 			return strtoull(text, NULL, 10);
 	}

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "vmm/gmem_impl.h"
+#include "vmm/sysfile.h"
 
 /* A huge page of most hosts; wrong elsewhere is slower, not worse. */
 #define HUGE_SIZE (2 * MIB)
@@ -180,17 +181,10 @@ static u8 *reserve(u64 size, u64 align)
 static u64 huge_pages(u64 page, const char *name)
 {
 	char path[96], text[24];
-	ssize_t n = -1;
-	int fd;
 
 	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/%s",
 		 (unsigned long long)(page / KIB), name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
-	text[n > 0 ? n : 0] = '\0';
+	sysfile_read(path, text, sizeof(text));
 	return strtoull(text, NULL, 10);
 }
 
@@ -259,14 +253,8 @@ static u64 available(void)
 {
 	char text[4096];
 	const char *line;
-	ssize_t n = -1;
-	int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0) {
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
-	text[n > 0 ? n : 0] = '\0';
+	sysfile_read("/proc/meminfo", text, sizeof(text));
 	line = strstr(text, "MemAvailable:");
 	return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * KIB : UINT64_MAX;
 }

@@ -356,21 +356,19 @@ static int waiter_open(struct loop *loop)
 
 static int loop_rounds(struct loop *loop)
 {
-	u64 timeout;
 	int ret = 0;
+	bool busy;
 
 	while (!ret && !atomic_load(&loop->stop)) {
 		run_work(loop);
 		run_timers(loop, clock_ns());
 		if (atomic_load(&loop->stop))
 			break;
-		timeout = next_timeout(loop);
-		if (timeout && run_idles(loop))
-			timeout = 0;
+		busy = loop->idles && next_timeout(loop) && run_idles(loop);
 		loop_io_submit(loop);
 		ret = arm_changed(loop);
 		if (!ret)
-			ret = loop->waiter->wait(loop, min_u64(timeout, next_timeout(loop)));
+			ret = loop->waiter->wait(loop, busy ? 0 : next_timeout(loop));
 		loop_io_call(loop);
 		run_fired(loop);
 		if (!ret)

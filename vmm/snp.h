@@ -9,18 +9,9 @@
 #include "vmm/err.h"
 
 /* Bits of a guest policy (table 9). */
-#define SNP_POLICY_ABI_MINOR	     0xffull
-#define SNP_POLICY_ABI_MAJOR	     0xff00ull
-#define SNP_POLICY_SMT		     BIT(16)
-#define SNP_POLICY_RESERVED_1	     BIT(17) /* must be 1 */
-#define SNP_POLICY_MIGRATE_MA	     BIT(18)
-#define SNP_POLICY_DEBUG	     BIT(19)
-#define SNP_POLICY_SINGLE_SOCKET     BIT(20)
-#define SNP_POLICY_CXL_ALLOW	     BIT(21)
-#define SNP_POLICY_MEM_AES_256_XTS   BIT(22)
-#define SNP_POLICY_RAPL_DIS	     BIT(23)
-#define SNP_POLICY_CIPHERTEXT_HIDING BIT(24)
-#define SNP_POLICY_PAGE_SWAP_DISABLE BIT(25)
+#define SNP_POLICY_ABI_MINOR  0xffull
+#define SNP_POLICY_ABI_MAJOR  0xff00ull
+#define SNP_POLICY_RESERVED_1 BIT(17) /* must be 1 */
 
 /* "POLICY_FAILURE" for 7, "NO_FW_CALL" for -1; "unknown code" else. Table of SEV_STATUS codes. */
 const char *snp_firmware_code_name(u32 code);

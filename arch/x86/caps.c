@@ -57,7 +57,7 @@ static int probe_cpuid(struct lkvm_caps *caps, const struct kvm *kvm, struct lkv
 	struct kvm_cpuid2 *cpuid;
 	int ret;
 
-	cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX_ENTRIES * sizeof(cpuid->entries[0]));
+	cpuid = cpuid_alloc();
 	if (!cpuid)
 		return err_host(err, ENOMEM, "CPUID table");
 	cpuid->nent = CPUID_MAX_ENTRIES;

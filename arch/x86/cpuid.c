@@ -5,8 +5,16 @@
 #include "arch/x86/cpuid_impl.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* ---- a table -------------------------------------------------------------------------------- */
+
+struct kvm_cpuid2 *cpuid_alloc(void)
+{
+	struct kvm_cpuid2 *table;
+
+	return calloc(1, sizeof(*table) + CPUID_MAX_ENTRIES * sizeof(table->entries[0]));
+}
 
 const struct kvm_cpuid_entry2 *cpuid_find(const struct kvm_cpuid2 *table, u32 function, u32 index)
 {

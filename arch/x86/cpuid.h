@@ -57,6 +57,9 @@ struct cpuid_params {
 };
 
 /* The first entry of the leaf, as KVM looks it up; NULL: none, and it reads as zero. */
+/* An empty table with room for CPUID_MAX_ENTRIES; free() it. NULL: no memory. */
+struct kvm_cpuid2 *cpuid_alloc(void);
+
 const struct kvm_cpuid_entry2 *cpuid_find(const struct kvm_cpuid2 *table, u32 function, u32 index);
 u32 *cpuid_reg(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg);
 

@@ -42,17 +42,18 @@ static const char *bit_names(u64 bits, char *buf, size_t size)
 
 static int check_policy(u64 policy, struct lkvm_error *err)
 {
-	const u64 known = SNP_POLICY_ABI_MINOR | SNP_POLICY_ABI_MAJOR | SNP_POLICY_SMT |
-			  SNP_POLICY_RESERVED_1 | SNP_POLICY_MIGRATE_MA | SNP_POLICY_DEBUG |
-			  SNP_POLICY_SINGLE_SOCKET | SNP_POLICY_CXL_ALLOW |
-			  SNP_POLICY_MEM_AES_256_XTS | SNP_POLICY_RAPL_DIS |
-			  SNP_POLICY_CIPHERTEXT_HIDING | SNP_POLICY_PAGE_SWAP_DISABLE;
+	u64 unknown =
+		policy & ~(SNP_POLICY_ABI_MINOR | SNP_POLICY_ABI_MAJOR | SNP_POLICY_RESERVED_1);
 	char names[160];
 
-	if (policy & ~known)
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		if (lkvm_snp_policy_bit(bit))
+			unknown &= ~BIT(bit);
+	}
+	if (unknown)
 		return err_input(err, "--snp policy=0x%llx: must not have bits %s",
 				 (unsigned long long)policy,
-				 bit_names(policy & ~known, names, sizeof(names)));
+				 bit_names(unknown, names, sizeof(names)));
 	if (!(policy & SNP_POLICY_RESERVED_1))
 		return err_input(err, "--snp policy=0x%llx: bit 17 is reserved and must be 1",
 				 (unsigned long long)policy);

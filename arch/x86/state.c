@@ -43,7 +43,7 @@ static int get_cpuid(struct x86_vcpu_state *s, const struct vcpu *vcpu, struct l
 {
 	int ret;
 
-	s->cpuid = calloc(1, sizeof(*s->cpuid) + CPUID_MAX_ENTRIES * sizeof(s->cpuid->entries[0]));
+	s->cpuid = cpuid_alloc();
 	if (!s->cpuid)
 		return err_host(err, ENOMEM, "CPUID table of vCPU %u", vcpu->index);
 	s->cpuid->nent = CPUID_MAX_ENTRIES;

@@ -7,19 +7,17 @@
 
 #include <errno.h>
 
-enum reg { EAX, EBX, ECX, EDX };
-
 /* Words of features: what a guest was promised there it may use at any time. */
 static const struct {
 	u32 function, index;
-	enum reg reg;
+	enum cpuid_reg reg;
 } features[] = {
-	{ 1, 0, ECX },		{ 1, 0, EDX },		{ 7, 0, EBX },
-	{ 7, 0, ECX },		{ 7, 0, EDX },		{ 7, 1, EAX },
-	{ 7, 1, EDX },		{ 7, 2, EDX },		{ 0xd, 0, EAX },
-	{ 0xd, 0, EDX },	{ 0xd, 1, EAX },	{ 0xd, 1, ECX },
-	{ 0x40000001, 0, EAX }, { 0x80000001, 0, ECX }, { 0x80000001, 0, EDX },
-	{ 0x80000008, 0, EBX }, { 0x8000000a, 0, EDX },
+	{ 1, 0, CPUID_ECX },	      { 1, 0, CPUID_EDX },	    { 7, 0, CPUID_EBX },
+	{ 7, 0, CPUID_ECX },	      { 7, 0, CPUID_EDX },	    { 7, 1, CPUID_EAX },
+	{ 7, 1, CPUID_EDX },	      { 7, 2, CPUID_EDX },	    { 0xd, 0, CPUID_EAX },
+	{ 0xd, 0, CPUID_EDX },	      { 0xd, 1, CPUID_EAX },	    { 0xd, 1, CPUID_ECX },
+	{ 0x40000001, 0, CPUID_EAX }, { 0x80000001, 0, CPUID_ECX }, { 0x80000001, 0, CPUID_EDX },
+	{ 0x80000008, 0, CPUID_EBX }, { 0x8000000a, 0, CPUID_EDX },
 };
 
 /* KVM makes these from other registers, whatever it is given (SDM 2A, CPUID). */
@@ -53,15 +51,15 @@ bool state_cpuid_same(const struct kvm_cpuid2 *a, const struct kvm_cpuid2 *b)
 	return true;
 }
 
-static u32 word(const struct kvm_cpuid2 *cpuid, u32 function, u32 index, enum reg reg)
+static u32 word(const struct kvm_cpuid2 *cpuid, u32 function, u32 index, enum cpuid_reg reg)
 {
-	for (u32 i = 0; i < cpuid->nent; i++) {
-		struct kvm_cpuid_entry2 e = without_copies(&cpuid->entries[i]);
+	const struct kvm_cpuid_entry2 *found = cpuid_find(cpuid, function, index);
+	struct kvm_cpuid_entry2 e;
 
-		if (e.function == function && e.index == index)
-			return reg == EAX ? e.eax : reg == EBX ? e.ebx : reg == ECX ? e.ecx : e.edx;
-	}
-	return 0;
+	if (!found)
+		return 0;
+	e = without_copies(found);
+	return *cpuid_reg(&e, reg);
 }
 
 int state_cpuid_check(const struct vcpu *vcpu, const struct kvm_cpuid2 *want,
@@ -72,7 +70,7 @@ int state_cpuid_check(const struct vcpu *vcpu, const struct kvm_cpuid2 *want,
 
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
 		u32 function = features[i].function, index = features[i].index;
-		enum reg reg = features[i].reg;
+		enum cpuid_reg reg = features[i].reg;
 		u32 extra =
 			word(want, function, index, reg) &
 			~(word(have, function, index, reg) | word(offered, function, index, reg));
@@ -88,10 +86,10 @@ int state_cpuid_check(const struct vcpu *vcpu, const struct kvm_cpuid2 *want,
 
 bool state_has_shstk(const struct x86_vcpu_state *s)
 {
-	return word(s->cpuid, 7, 0, ECX) >> 7 & 1;
+	return cpu_feature_shown(s->cpuid, CPU_F_shstk);
 }
 
 bool state_has_ibt(const struct x86_vcpu_state *s)
 {
-	return word(s->cpuid, 7, 0, EDX) >> 20 & 1;
+	return cpu_feature_shown(s->cpuid, CPU_F_ibt);
 }

@@ -86,13 +86,6 @@ static int check_address_bits(struct machine *m, struct lkvm_error *err)
 	return 0;
 }
 
-static struct kvm_cpuid2 *alloc_cpuid(void)
-{
-	struct kvm_cpuid2 *cpuid;
-
-	return calloc(1, sizeof(*cpuid) + CPUID_MAX_ENTRIES * sizeof(cpuid->entries[0]));
-}
-
 static int init_cpuid_params(struct machine *m, struct lkvm_error *err)
 {
 	struct cpuid_params *p = &m->arch->cpuid;
@@ -112,8 +105,8 @@ static int init_arch_machine(struct machine *m, struct lkvm_error *err)
 	m->arch = calloc(1, sizeof(*m->arch));
 	if (!m->arch)
 		return err_host(err, ENOMEM, "machine");
-	m->arch->supported = alloc_cpuid();
-	m->arch->table = alloc_cpuid();
+	m->arch->supported = cpuid_alloc();
+	m->arch->table = cpuid_alloc();
 	if (!m->arch->supported || !m->arch->table)
 		return err_host(err, ENOMEM, "CPUID table");
 	return init_cpuid_params(m, err);
