@@ -93,8 +93,9 @@ static int load_code(struct machine *m, struct lkvm_error *err)
 	const struct image *code = m->env->firmware;
 	int ret;
 
+	/* the launch brings it: of private memory nobody sees what the host writes */
 	if (m->cfg->x86.snp.on)
-		return load_image(code, 0, code->size, &m->gmem, code_gpa(m), err);
+		return 0;
 	ret = gmem_hidden_read_file(&m->gmem, code_gpa(m), code->fd, 0, code->size);
 	if (ret == -ENODATA)
 		return err_input(err, "firmware %.380s is truncated: it ends before byte %llu",

@@ -8,8 +8,6 @@
 #include "arch/x86/snp_impl.h"
 #include "vmm/snp.h"
 
-#define MAX_FIRMWARE (16 * MIB)
-
 static u64 policy_of(const struct lkvm_snp *snp)
 {
 	return snp->policy ? snp->policy : LKVM_SNP_POLICY_DEFAULT;
@@ -186,13 +184,7 @@ static int read_firmware(const struct machine *m, struct lkvm_error *err)
 	struct snp *snp = m->arch->snp;
 	int ret;
 
-	if (img->size % SNP_PAGE || img->size > MAX_FIRMWARE)
-		return err_input(
-			err,
-			"--firmware %.300s: has %llu bytes; must be whole pages of 4 KiB, at "
-			"most %llu MiB",
-			m->cfg->firmware, (unsigned long long)img->size,
-			(unsigned long long)(MAX_FIRMWARE / MIB));
+	/* whole pages, and no more than fit: x86_firmware_add_memory() has seen to it */
 	snp->firmware = aligned_alloc(SNP_PAGE, img->size);
 	if (!snp->firmware)
 		return err_host(err, ENOMEM, "firmware %s", m->cfg->firmware);
