@@ -58,6 +58,7 @@ struct port {
 	struct console *con; /* NULL: there is no such port */
 	char name[LKVM_PORT_NAME_MAX];
 	bool open;    /* the driver takes input */
+	bool over;    /* the driver was told that there is no more */
 	u8 pending;   /* BIT(event): messages for the driver, the lowest first */
 	u64 n_sent;   /* bytes taken of the chain at the head of the transmit queue */
 	bool blocked; /* the transmit queue waits for the console; else only its driver moves it */
@@ -83,6 +84,22 @@ static struct virtio_queue *rx_queue(struct virtio_console *vc, unsigned int por
 static struct virtio_queue *tx_queue(struct virtio_console *vc, unsigned int port)
 {
 	return rx_queue(vc, port) + 1;
+}
+
+static void tell(struct virtio_console *vc, struct port *port, u8 events)
+{
+	port->pending |= events;
+	dev_doorbell_signal(&vc->v.queues[QUEUE_CONTROL_RX].bell);
+}
+
+/*
+ * Who reads a port sees the end of what was only ever given. Not where the host side listens as
+ * well, for Linux holds off who writes to a port whose other side is closed; nor on the console,
+ * whose host side may end long before the guest.
+ */
+static bool is_over(struct virtio_console *vc, struct port *port)
+{
+	return port != vc->ports && port->con && console_is_over(port->con);
 }
 
 /* ---- data ------------------------------------------------------------------------------- */
@@ -139,10 +156,14 @@ static void receive(struct virtio_console *vc, struct virtio_queue *q, struct po
 
 		if (!n && in->len) {
 			vq_unpop(&q->vq, 1);
-			return;
+			break;
 		}
 		gmem_vec_write(in, 0, buf, n);
 		vq_push(&q->vq, &vc->chain.used, (u32)n);
+	}
+	if (port->open && !port->over && is_over(vc, port)) {
+		port->over = true;
+		tell(vc, port, BIT(EVENT_PORT_OPEN));
 	}
 }
 
@@ -175,7 +196,7 @@ static void leave(struct virtio_console *vc, bool last)
 	for (unsigned int i = 0; i < vc->n_ports; i++) {
 		if ((vc->v.status & mask) == VIRTIO_S_DRIVER_OK)
 			transmit_rest(vc, i, last);
-		vc->ports[i].open = false;
+		vc->ports[i].open = vc->ports[i].over = false;
 		vc->ports[i].pending = 0;
 		vc->ports[i].n_sent = 0;
 		vc->ports[i].blocked = false;
@@ -183,12 +204,6 @@ static void leave(struct virtio_console *vc, bool last)
 }
 
 /* ---- control ---------------------------------------------------------------------------- */
-
-static void tell(struct virtio_console *vc, struct port *port, u8 events)
-{
-	port->pending |= events;
-	dev_doorbell_signal(&vc->v.queues[QUEUE_CONTROL_RX].bell);
-}
 
 static void port_opened(struct virtio_console *vc, unsigned int i, bool open)
 {
@@ -261,7 +276,7 @@ static size_t make_control(struct virtio_console *vc, struct port *port, u8 *msg
 	port->pending &= (u8)~BIT(event);
 	put_le32(msg, (u32)(port - vc->ports));
 	put_le16(msg + 4, event);
-	put_le16(msg + 6, 1);
+	put_le16(msg + 6, event != EVENT_PORT_OPEN || !is_over(vc, port));
 	if (event == EVENT_RESIZE) {
 		/* In this order; Linux before 6.16 took them for rows and columns. */
 		len = SIZE_LEN;

@@ -226,7 +226,10 @@ struct lkvm_net {
 	struct lkvm_hostfwd hostfwd[LKVM_MAX_HOSTFWD];
 };
 
-/* A further port of the virtio console: /dev/virtio-ports/NAME in a Linux guest. */
+/*
+ * A further port of the virtio console: /dev/virtio-ports/NAME in a Linux guest. One without output
+ * is closed at the end of its input, so that its reader in the guest sees the end.
+ */
 struct lkvm_port {
 	char name[LKVM_PORT_NAME_MAX]; /* letters, digits, '-', '_', '.' */
 	struct lkvm_console io;	       /* its escape must be 0 */

@@ -57,6 +57,7 @@ struct console {
 	u16 cols, rows;
 	size_t in_claimed; /* room in the input ring set aside for a read from the host */
 	bool in_full;	   /* the host is not read until there is room again */
+	bool in_ended;	   /* the host has no more */
 	bool out_alive;	   /* output has somewhere to go */
 	bool out_high;	   /* the output ring went above OUT_LOW */
 	bool flush_asked, dev_asked, panic_seen[N_PANIC_TEXTS]; /* for console_work() */
@@ -380,6 +381,10 @@ static void in_close(struct console *con)
 	hostfd_close(&con->in);
 	in_put(con, &con->cfg.escape, con->escape_held, true);
 	con->escape_held = false;
+	pthread_mutex_lock(&con->lock);
+	con->in_ended = con->dev_asked = true;
+	pthread_mutex_unlock(&con->lock);
+	loop_post(con->loop, &con->work);
 }
 
 static void in_ready(struct loop_fd *lfd, u32 revents)
@@ -589,6 +594,16 @@ size_t console_read(struct console *con, void *data, size_t len)
 bool console_get(struct console *con, u8 *byte)
 {
 	return console_read(con, byte, 1);
+}
+
+bool console_is_over(struct console *con)
+{
+	bool over;
+
+	pthread_mutex_lock(&con->lock);
+	over = con->in_ended && !con->in_ring.len && !has_sink(con);
+	pthread_mutex_unlock(&con->lock);
+	return over;
 }
 
 void console_size(struct console *con, u16 *cols, u16 *rows)

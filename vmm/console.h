@@ -82,8 +82,8 @@ void console_resize(struct console *con, u16 cols, u16 rows);
 
 /*
  * From @dev's own init (on) and fini (off). @ready is called with the device's lock held, on the
- * loop thread, when there is input to take, the output buffer ran low again or the size of
- * the terminal changed. Up to CONSOLE_MAX_DEVS devices may write to one console (a serial
+ * loop thread, when there is input to take or it ended, the output buffer ran low again or the size
+ * of the terminal changed. Up to CONSOLE_MAX_DEVS devices may write to one console (a serial
  * port for early messages beside a virtio console); input goes to whoever
  * takes it first, so only one of them should. Loop thread, or loop not running; the one
  * call here that needs no device lock.
@@ -124,6 +124,12 @@ bool console_get(struct console *con, u8 *byte);
 
 /* Take up to @len bytes of input; bytes taken. */
 size_t console_read(struct console *con, void *data, size_t len);
+
+/*
+ * True when the host side is over for a device: it gave input alone, which has ended, and all of it
+ * was taken. @ready is called at the end of input as well.
+ */
+bool console_is_over(struct console *con);
 
 /* The terminal's size as last told, 0 x 0: unknown. */
 void console_size(struct console *con, u16 *cols, u16 *rows);

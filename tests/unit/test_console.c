@@ -1165,8 +1165,10 @@ static void input_of_a_pipe_whose_writer_left_is_read_to_its_end(void **state)
 	fill_text(p[1], "echo hello\n");
 	close(p[1]);
 	bench_fds(&b, p[0], -1);
+	assert_false(console_is_over(b.con));
 	assert_input(&b, "echo hello\n");
 	assert_int_equal(n_watched(&b), 0);
+	assert_true(console_is_over(b.con));
 	bench_close(&b);
 	close(p[0]);
 }
@@ -1179,7 +1181,8 @@ static void input_from_dev_null_ends_at_once(void **state)
 	(void)state;
 	bench_fds(&b, fd, -1);
 	assert_int_equal(n_watched(&b), 0);
-	assert_int_equal(b.n_ready, 0);
+	assert_int_equal(b.n_ready, 1); /* of the end */
+	assert_true(console_is_over(b.con));
 	bench_close(&b);
 	close(fd);
 }

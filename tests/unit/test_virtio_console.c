@@ -976,6 +976,62 @@ static void each_port_has_its_own_two_streams(void **state)
 	bench_close(&b);
 }
 
+/* What a port was given ends where it ends; one that the host listens to stays open. */
+static void the_end_of_what_a_port_is_given_is_told_once_it_was_taken(void **state)
+{
+	static const char text[] = "the cases";
+	struct bench b;
+
+	(void)state;
+	for (int listened_to = 0; listened_to < 2; listened_to++) {
+		unsigned int port = listened_to ? 2 : 3; /* see bench_open() */
+		struct seen_port *p;
+		int fds[2];
+
+		bench_open(&b, 3);
+		p = &b.ports[port];
+		unplug(&b);
+		console_destroy(b.cons[port]);
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+		assert_int_equal(console_create(&b.cons[port],
+						&(struct lkvm_console){
+							.in_fd = fds[0],
+							.out_fd = -1,
+							.out = listened_to ? on_out_2 : NULL,
+							.ctx = &b },
+						false, b.t.loop, &b.t.log, &no_ops, &b, NULL),
+				 0);
+		console_start(b.cons[port]);
+		b.cfg.ports[port - 1].console = b.cons[port];
+		plug(&b);
+		assert_int_equal(write(fds[1], text, strlen(text)), (ssize_t)strlen(text));
+		close(fds[1]);
+		linux_start(&b);
+		assert_true(p->host_open);
+
+		/* A program opens it, and reads to the end. */
+		control(&b, port, PORT_OPEN, 1);
+		assert_input(&b, port, text);
+		assert_int_equal(p->host_open, listened_to);
+		assert_int_equal(p->n_messages, listened_to ? 3 : 4);
+		control(&b, port, PORT_OPEN, 0);
+		control(&b, port, PORT_OPEN, 1);
+		drive(&b);
+		assert_int_equal(p->n_messages, listened_to ? 3 : 4);
+
+		/* The next driver finds it so. */
+		memset(b.ports, 0, sizeof(b.ports));
+		linux_start(&b);
+		assert_int_equal(p->host_open, listened_to);
+		assert_true(b.ports[0].host_open && b.ports[1].host_open);
+		control(&b, port, PORT_OPEN, 1);
+		drive(&b);
+		assert_int_equal(p->host_open, listened_to);
+		close(fds[0]);
+		bench_close(&b);
+	}
+}
+
 static void a_slow_port_does_not_hold_up_another(void **state)
 {
 	struct bench b;
@@ -1509,6 +1565,7 @@ int main(void)
 		cmocka_unit_test(linux_brings_up_every_port_by_name),
 		cmocka_unit_test(a_driver_that_failed_is_told_nothing),
 		cmocka_unit_test(each_port_has_its_own_two_streams),
+		cmocka_unit_test(the_end_of_what_a_port_is_given_is_told_once_it_was_taken),
 		cmocka_unit_test(a_slow_port_does_not_hold_up_another),
 		cmocka_unit_test(a_size_known_before_the_boot_is_there_when_the_driver_comes),
 		cmocka_unit_test(a_new_size_is_told_in_both_ways_once),
