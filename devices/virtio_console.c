@@ -161,10 +161,8 @@ static void receive(struct virtio_console *vc, struct virtio_queue *q, struct po
 		gmem_vec_write(in, 0, buf, n);
 		vq_push(&q->vq, &vc->chain.used, (u32)n);
 	}
-	if (port->open && !port->over && is_over(vc, port)) {
-		port->over = true;
+	if (port->open && !port->over && is_over(vc, port))
 		tell(vc, port, BIT(EVENT_PORT_OPEN));
-	}
 }
 
 /*
@@ -276,8 +274,11 @@ static size_t make_control(struct virtio_console *vc, struct port *port, u8 *msg
 	port->pending &= (u8)~BIT(event);
 	put_le32(msg, (u32)(port - vc->ports));
 	put_le16(msg + 4, event);
-	put_le16(msg + 6, event != EVENT_PORT_OPEN || !is_over(vc, port));
-	if (event == EVENT_RESIZE) {
+	put_le16(msg + 6, 1);
+	if (event == EVENT_PORT_OPEN) {
+		port->over = is_over(vc, port);
+		put_le16(msg + 6, !port->over);
+	} else if (event == EVENT_RESIZE) {
 		/* In this order; Linux before 6.16 took them for rows and columns. */
 		len = SIZE_LEN;
 		memcpy(msg + CONTROL_LEN, vc->v.config + CFG_COLS, len);

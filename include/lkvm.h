@@ -228,7 +228,8 @@ struct lkvm_net {
 
 /*
  * A further port of the virtio console: /dev/virtio-ports/NAME in a Linux guest. One without output
- * is closed at the end of its input, so that its reader in the guest sees the end.
+ * is closed at the end of its input, so that its reader in the guest sees the end; what a Linux
+ * guest writes to it from then on waits for ever.
  */
 struct lkvm_port {
 	char name[LKVM_PORT_NAME_MAX]; /* letters, digits, '-', '_', '.' */
