@@ -2,7 +2,7 @@
 # lib.sh - sourced by test scripts: runs the command and says TAP.
 #
 # Plain POSIX shell and tools that busybox has too, so that the same tests run on this host's
-# KVM and inside a bed. Environment: LKVM, LKVM_ARCH, LKVM_BUILD.
+# KVM and inside a bed. Environment: LKVM, LKVM_ARCH, LKVM_BUILD, and EMULATED=1 in a bed.
 
 cd "$(dirname "$0")" || exit 1
 until [ -e tests/lib.sh ]; do
@@ -27,6 +27,11 @@ exec </dev/null
 
 # vm OPTION...: runs lkvm; leaves its exit status in $status, and out, err and report in $T
 vm() {
+	printf '%s\n' "$@" >"$T/options"
+	run_vm "$@"
+}
+
+run_vm() {
 	: >"$T/report"
 	timeout "$LIMIT" "$LKVM" run --report "json=$T/report" "$@" >"$T/out" 2>"$T/err"
 	status=$?
@@ -41,11 +46,29 @@ wait_for_lines() {
 	done
 }
 
+# once_more: what vm ran last. An emulated machine crashes now and then for reasons of its own (see
+# tests/t4/in-bed), and so does a CPU that its KVM runs; one that should have crashed does not come
+# here, and data that is wrong is wrong.
+once_more() {
+	echo "# progress: a CPU crashed in the bed ($status, not $want); once more: $desc"
+	sed 's/^/# /' "$T/err" | tr -cd '\11\12\40-\176'
+	set --
+	while IFS= read -r option; do
+		set -- "$@" "$option"
+	done <"$T/options"
+	run_vm "$@"
+}
+
 # is DESCRIPTION STATUS [FILE:TEXT]...: the guest ended with STATUS, and out, err or report has
 # TEXT, which is one line at most
 is() {
 	desc=$1 want=$2 why=''
 	shift 2
+	case ${EMULATED-}:$status in
+	1:"$want") ;;
+	1:114 | 1:115 | 1:116) [ ! -e "$T/options" ] || once_more ;;
+	esac
+	rm -f "$T/options"
 	[ "$status" = "$want" ] || why="exit status $status, not $want; "
 	for text; do
 		grep -qF -- "${text#*:}" "$T/${text%%:*}" ||
