@@ -56,10 +56,10 @@ struct cpuid_params {
 	bool snp;	   /* memory is encrypted: the leaf on it is shown */
 };
 
-/* The first entry of the leaf, as KVM looks it up; NULL: none, and it reads as zero. */
 /* An empty table with room for CPUID_MAX_ENTRIES; free() it. NULL: no memory. */
 struct kvm_cpuid2 *cpuid_alloc(void);
 
+/* The first entry of the leaf, as KVM looks it up; NULL: none, and it reads as zero. */
 const struct kvm_cpuid_entry2 *cpuid_find(const struct kvm_cpuid2 *table, u32 function, u32 index);
 u32 *cpuid_reg(struct kvm_cpuid_entry2 *e, enum cpuid_reg reg);
 

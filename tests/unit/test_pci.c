@@ -26,21 +26,29 @@ struct board {
 	struct dev *devs[PCI_MAX_SLOTS];
 };
 
-static void setup(struct board *b)
+/* Without firmware ECAM is there from the start, and else (Q35) nowhere. */
+static void setup_host(struct board *b, bool q35)
 {
+	struct dev_slot slot = {
+		.cls = &pci_host_class,
+		.name = "pci",
+		.ranges = { { &b->t.ports, PCID_PORT_ADDRESS, 8,
+			      BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4, PCI_HOST_TAG_PORTS } },
+		.cfg = &(struct pci_host_cfg){ .bus = &b->bus, .q35 = q35 },
+	};
+
 	memset(b, 0, sizeof(*b));
 	devtest_init(&b->t, 0);
 	pci_bus_init(&b->bus, &b->t.mmio, &b->t.gmem, WINDOW, WINDOW_LEN);
-	devtest_plug(&b->t, &(struct dev_slot){
-				    .cls = &pci_host_class,
-				    .name = "pci",
-				    .ranges = { { &b->t.ports, PCID_PORT_ADDRESS, 8,
-						  BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4,
-						  PCI_HOST_TAG_PORTS },
-						{ &b->t.mmio, ECAM, ECAM_LEN, BUS_SIZE_ANY,
-						  PCI_HOST_TAG_ECAM } },
-				    .cfg = &(struct pci_host_cfg){ .bus = &b->bus },
-			    });
+	if (!q35)
+		slot.ranges[1] = (struct dev_range){ &b->t.mmio, ECAM, ECAM_LEN, BUS_SIZE_ANY,
+						     PCI_HOST_TAG_ECAM };
+	devtest_plug(&b->t, &slot);
+}
+
+static void setup(struct board *b)
+{
+	setup_host(b, false);
 }
 
 static void teardown(struct board *b)
@@ -125,18 +133,8 @@ static void the_bridge_is_a_host_bridge_without_registers(void **state)
 /* The bridge of a machine with firmware: ECAM is where PCIEXBAR says, which is nowhere at first. */
 static struct pcid setup_q35(struct board *b)
 {
-	memset(b, 0, sizeof(*b));
-	devtest_init(&b->t, 0);
+	setup_host(b, true);
 	b->t.log.level = LKVM_LOG_WARNING;
-	pci_bus_init(&b->bus, &b->t.mmio, &b->t.gmem, WINDOW, WINDOW_LEN);
-	devtest_plug(&b->t, &(struct dev_slot){
-				    .cls = &pci_host_class,
-				    .name = "pci",
-				    .ranges = { { &b->t.ports, PCID_PORT_ADDRESS, 8,
-						  BUS_SIZE_1 | BUS_SIZE_2 | BUS_SIZE_4,
-						  PCI_HOST_TAG_PORTS } },
-				    .cfg = &(struct pci_host_cfg){ .bus = &b->bus, .q35 = true },
-			    });
 	return at(b, 0);
 }
 
