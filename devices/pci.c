@@ -143,15 +143,16 @@ static u32 bar_addr(const struct pci_func *f, unsigned int bar)
 	return get_le32(f->config + PCI_BARS + 4 * bar);
 }
 
-bool pci_covers_ram(const struct pci_bus *bus, u64 addr, u64 len)
+int pci_map(struct pci_bus *bus, const struct bus_range *range, struct lkvm_error *err)
 {
 	const struct gmem *gm = bus->gmem;
 
 	for (unsigned int i = 0; i < gm->n_regions; i++) {
-		if (ranges_overlap(addr, len, gm->regions[i].gpa, gm->regions[i].size))
-			return true;
+		if (ranges_overlap(range->base, range->len, gm->regions[i].gpa,
+				   gm->regions[i].size))
+			return err_host(err, EBUSY, "there is RAM");
 	}
-	return false;
+	return bus_add(bus->mmio, range, err);
 }
 
 /* A BAR that cannot be where the driver wants it is nowhere, until it is written again. */
@@ -166,9 +167,7 @@ static void bar_map(struct pci_func *f, unsigned int bar, u64 addr)
 	/* what lies below the window wraps, and is far behind it */
 	if (!range_fits(addr - bus->window_base, b->size, bus->window_len))
 		why = "that is outside the PCI window";
-	else if (pci_covers_ram(bus, addr, b->size))
-		why = "there is RAM";
-	else if (bus_add(bus->mmio, &range, &err))
+	else if (pci_map(f->bus, &range, &err))
 		why = err.msg;
 	if (why) {
 		/* All ones is no address but the question for the size, asked with decode on. */

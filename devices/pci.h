@@ -35,8 +35,11 @@ struct pci_bus {
 void pci_bus_init(struct pci_bus *bus, struct bus *mmio, const struct gmem *gmem, u64 window_base,
 		  u64 window_len);
 
-/* Whether any of [@addr, @addr + @len) is RAM, where nothing is decoded. */
-bool pci_covers_ram(const struct pci_bus *bus, u64 addr, u64 len);
+/*
+ * Decodes @range, which the driver asked for. 0, or -errno: RAM is there (-EBUSY) or another range
+ * (as of bus_add()), and @err says so.
+ */
+int pci_map(struct pci_bus *bus, const struct bus_range *range, struct lkvm_error *err);
 
 struct pci_bar {
 	u32 size;      /* bytes: a power of two, at least 4096; 0: not there */

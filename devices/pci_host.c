@@ -87,7 +87,6 @@ static void host_move_ecam(struct pci_host *h)
 	const struct bus_range range = { base, PCIEXBAR_LEN, BUS_SIZE_ANY, PCI_HOST_TAG_ECAM,
 					 &h->dev };
 	struct lkvm_error err = { 0 };
-	const char *why = NULL;
 
 	if (base == h->ecam_at)
 		return;
@@ -96,15 +95,11 @@ static void host_move_ecam(struct pci_host *h)
 	h->ecam_at = 0;
 	if (!base)
 		return;
-	if (pci_covers_ram(h->func.bus, base, PCIEXBAR_LEN))
-		why = "there is RAM";
-	else if (bus_add(h->func.bus->mmio, &range, &err))
-		why = err.msg;
-	if (!why)
+	if (!pci_map(h->func.bus, &range, &err))
 		h->ecam_at = base;
 	else if (ratelimit_ok(&h->limit))
 		log_warn(h->dev.env->log, "%s: PCIEXBAR at 0x%llx: %s", h->dev.name,
-			 (unsigned long long)base, why);
+			 (unsigned long long)base, err.msg);
 }
 
 static void host_own_write(struct pci_host *h, u32 reg, unsigned int size, u32 val)
