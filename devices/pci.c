@@ -143,7 +143,7 @@ static u32 bar_addr(const struct pci_func *f, unsigned int bar)
 	return get_le32(f->config + PCI_BARS + 4 * bar);
 }
 
-int pci_map(struct pci_bus *bus, const struct bus_range *range, struct lkvm_error *err)
+int pci_map(const struct pci_bus *bus, const struct bus_range *range, struct lkvm_error *err)
 {
 	const struct gmem *gm = bus->gmem;
 
@@ -167,7 +167,7 @@ static void bar_map(struct pci_func *f, unsigned int bar, u64 addr)
 	/* what lies below the window wraps, and is far behind it */
 	if (!range_fits(addr - bus->window_base, b->size, bus->window_len))
 		why = "that is outside the PCI window";
-	else if (pci_map(f->bus, &range, &err))
+	else if (pci_map(bus, &range, &err))
 		why = err.msg;
 	if (why) {
 		/* All ones is no address but the question for the size, asked with decode on. */

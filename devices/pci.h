@@ -39,7 +39,7 @@ void pci_bus_init(struct pci_bus *bus, struct bus *mmio, const struct gmem *gmem
  * Decodes @range, which the driver asked for. 0, or -errno: RAM is there (-EBUSY) or another range
  * (as of bus_add()), and @err says so.
  */
-int pci_map(struct pci_bus *bus, const struct bus_range *range, struct lkvm_error *err);
+int pci_map(const struct pci_bus *bus, const struct bus_range *range, struct lkvm_error *err);
 
 struct pci_bar {
 	u32 size;      /* bytes: a power of two, at least 4096; 0: not there */
