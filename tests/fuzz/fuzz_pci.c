@@ -1,6 +1,6 @@
 /*
- * A hostile kernel on a PCI bus: configuration space by ports and ECAM, BARs that move
- * anywhere, MSI-X tables, the window of virtio, among good requests; a function that only
+ * A hostile kernel on a PCI bus: configuration space by ports and ECAM, BARs and a Q35's ECAM
+ * that move anywhere, MSI-X tables, the window of virtio, among good requests; a function that only
  * remembers, a virtio device that answers late, and an entropy device.
  *
  * Beyond crashes it checks after each step that ranges on the bus are those of BARs that are
@@ -29,6 +29,11 @@
 #define RING(n)	   (0x10000u * (1 + (n)))
 #define SIZE	   8
 
+/* The registers of slot 0 that a Q35's bridge has beside the standard ones: 5.1.17 of 316966. */
+#define PCIEXBAR	0x60
+#define PCIEXBAR_ENABLE 0x00000001
+#define PCIEXBAR_BASE	0xf0000000
+
 #define FIRST_GSI 5
 #define N_DEVS	  3
 #define MAX_STEPS 4096
@@ -47,6 +52,7 @@ struct world {
 	struct board b;
 	struct gmem gmem;
 	struct pci_bus bus;
+	bool q35;
 	struct dev *devs[N_DEVS + 1];
 	struct virtio_class cls; /* of the fake */
 	struct vfake *fake;
@@ -66,8 +72,9 @@ static void plug(struct world *w, unsigned int slot, const struct dev_class *cls
 	if (slot == 0) {
 		s.ranges[0] = (struct dev_range){ &w->b.ports, PCID_PORT_ADDRESS, 8, BUS_SIZE_ANY,
 						  PCI_HOST_TAG_PORTS };
-		s.ranges[1] = (struct dev_range){ &w->b.mmio, ECAM, ECAM_LEN, BUS_SIZE_ANY,
-						  PCI_HOST_TAG_ECAM };
+		if (!w->q35)
+			s.ranges[1] = (struct dev_range){ &w->b.mmio, ECAM, ECAM_LEN, BUS_SIZE_ANY,
+							  PCI_HOST_TAG_ECAM };
 	} else {
 		s.gsi = FIRST_GSI + slot % 2;
 	}
@@ -79,7 +86,7 @@ static void plug_all(struct world *w)
 	struct pcifake_cfg fake = { .bus = &w->bus, .slot = FAKE, .n_vectors = 3 };
 	struct virtio_cfg virtio = { .bus = &w->bus };
 
-	plug(w, 0, &pci_host_class, &(struct pci_host_cfg){ .bus = &w->bus });
+	plug(w, 0, &pci_host_class, &(struct pci_host_cfg){ .bus = &w->bus, .q35 = w->q35 });
 	memcpy(fake.bars, bar_sizes[FAKE], sizeof(fake.bars));
 	plug(w, FAKE, &pcifake_class, &fake);
 	virtio.slot = VIRTIO;
@@ -99,6 +106,7 @@ static void world_open(struct world *w, u8 kind)
 	w->cls = vfake_class;
 	if (kind & 1)
 		w->cls.last_words = 0xaaaaaaaaaaaaaaaa;
+	w->q35 = kind & 2;
 	CHECK(!gmem_add(&w->gmem, 0, RAM, NULL));
 	CHECK(!gmem_add(&w->gmem, ISLAND, ISLAND_LEN, NULL));
 	board_open(&w->b, &w->gmem);
@@ -106,7 +114,7 @@ static void world_open(struct world *w, u8 kind)
 	plug_all(w);
 	CHECK(w->b.chip.msis[N_MSIS - 1] && !w->b.chip.msis[N_MSIS]);
 	for (unsigned int s = 0; s <= N_DEVS; s++) {
-		w->v[s].pci = (struct pcid){ &w->b.ports, &w->b.mmio, ECAM, s };
+		w->v[s].pci = (struct pcid){ &w->b.ports, &w->b.mmio, w->q35 ? 0 : ECAM, s };
 		w->v[s].gm = &w->gmem;
 		vpci_probe(&w->v[s]);
 		for (u32 off = 0; off < PCI_CONFIG_SIZE; off++)
@@ -148,19 +156,27 @@ static u16 command(const struct world *w, unsigned int slot)
 	return (u16)pcid_read(&w->v[slot].pci, PCID_COMMAND, 2);
 }
 
+/* Where ECAM is, or should be; 0: nowhere. */
+static u64 ecam_base(const struct world *w)
+{
+	u32 bar = w->q35 ? pcid_read(&w->v[0].pci, PCIEXBAR, 4) : ECAM | PCIEXBAR_ENABLE;
+
+	return bar & PCIEXBAR_ENABLE ? bar & PCIEXBAR_BASE : 0;
+}
+
 static void check_range(const struct world *w, const struct bus_range *r)
 {
 	unsigned int slot = slot_of(w, r->dev);
 
+	CHECK(r->base >= RAM && !ranges_overlap(r->base, r->len, ISLAND, ISLAND_LEN));
 	if (slot == 0) {
-		CHECK(r->base == ECAM && r->len == ECAM_LEN);
+		CHECK(r->base && r->base == ecam_base(w) && r->len == ECAM_LEN);
 		return;
 	}
 	CHECK(command(w, slot) & PCID_MEMORY);
 	CHECK(r->tag < PCI_MAX_BARS && r->len == bar_sizes[slot][r->tag]);
 	CHECK(r->base == pcid_bar(&w->v[slot].pci, r->tag));
 	CHECK(r->base >= WINDOW && r->base + r->len <= WINDOW + WINDOW_LEN);
-	CHECK(!ranges_overlap(r->base, r->len, ISLAND, ISLAND_LEN));
 	CHECK(r->sizes == BUS_SIZE_ANY);
 }
 
@@ -214,6 +230,11 @@ static u8 fixed_bits(const struct world *w, unsigned int slot, u32 off)
 		return off % 4 ? 0 : 0xf;
 	case PCID_INTERRUPT_LINE:
 		return slot ? 0 : 0xff;
+	case PCIEXBAR:
+	case PCIEXBAR + 3:
+		if (slot == 0 && w->q35)
+			return (u8) ~(off == PCIEXBAR ? PCIEXBAR_ENABLE : PCIEXBAR_BASE >> 24);
+		break;
 	}
 	if (v->msix && off == v->msix + 3u)
 		return 0x3f;
@@ -322,7 +343,7 @@ static u64 ecam(struct world *w, unsigned int *size)
 	u64 slot = arg(w);
 
 	*size = arg_size(w);
-	return ECAM + (slot << 15) % ECAM_LEN + arg16(w) % 0x8000;
+	return ecam_base(w) + (slot << 15) % ECAM_LEN + arg16(w) % 0x8000;
 }
 
 static u64 bar_addr(struct world *w, unsigned int *size)
@@ -341,6 +362,12 @@ static void move(struct world *w)
 	/* a quarter of the places are no good */
 	pcid_move(&w->v[slot].pci, bar,
 		  page == 0xff ? UINT32_MAX : WINDOW + WINDOW_LEN / 192 * (page & ~7u));
+}
+
+static void move_ecam(const struct world *w, u8 bits)
+{
+	pcid_write(&w->v[0].pci, PCIEXBAR, 4,
+		   ((u32)bits << 24 & PCIEXBAR_BASE) | (bits & PCIEXBAR_ENABLE));
 }
 
 static void set_command(struct world *w)
@@ -527,6 +554,9 @@ static void step(struct world *w)
 	case PCIOP_REGISTER:
 		use_register(w);
 		break;
+	case PCIOP_PCIEXBAR:
+		move_ecam(w, arg(w));
+		break;
 	}
 }
 
@@ -540,6 +570,8 @@ static void check_recovery(struct world *w)
 	CHECK(!atomic_load(&w->devs[0]->throttled));
 	for (unsigned int s = 1; s <= N_DEVS; s++)
 		pcid_command(&w->v[s].pci, 0);
+	move_ecam(w, 0);
+	move_ecam(w, ECAM >> 24 | PCIEXBAR_ENABLE);
 	for (unsigned int s = 1; s <= N_DEVS; s++) {
 		for (unsigned int bar = 0; bar < PCI_MAX_BARS; bar++)
 			pcid_move(&w->v[s].pci, bar, WINDOW + s * 0x10000 + bar * 0x8000 % 0x10000);

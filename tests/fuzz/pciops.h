@@ -1,7 +1,8 @@
 /*
  * pciops.h - the language of fuzz_pci.c. First a byte: with bit 0 the device in slot 2 is a
- * console. Then codes with their arguments, each a byte unless said otherwise. Functions are
- * numbered from 0, though their slots are 1 to 3; sizes are 1 << (byte & 3).
+ * console, with bit 1 the bridge is a Q35's. Then codes with their arguments, each a byte unless
+ * said otherwise. Functions are numbered from 0, though their slots are 1 to 3; sizes are
+ * 1 << (byte & 3).
  */
 #ifndef LKVM_TESTS_FUZZ_PCIOPS_H
 #define LKVM_TESTS_FUZZ_PCIOPS_H
@@ -24,6 +25,7 @@ enum pciop {
 	PCIOP_RUN,	  /* the loop; a request that takes its time ends */
 	PCIOP_MSIX,	  /* slot, flags: bits 14 and 15 of message control from bits 6 and 7 */
 	PCIOP_REGISTER,	  /* slot, offset in the common configuration, size, u16 value */
+	PCIOP_PCIEXBAR,	  /* value: its bits 31 to 28 and 0 */
 	PCIOP_N
 };
 

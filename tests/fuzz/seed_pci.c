@@ -10,6 +10,7 @@
 /* The first byte. */
 #define PLAIN	0
 #define CONSOLE 1
+#define Q35	2
 
 /* Sizes are their log2; slots those of the target, but for ECAM. */
 #define ON(slot)		       PCIOP_COMMAND, slot, 6
@@ -72,6 +73,12 @@ static const struct seed seeds[] = {
 	     ECAM_WRITE(1, 3, 1, 0xffffffff), ECAM_READ(1, 0xff, 1), ECAM_READ(1, 0xffe, 2),
 	     ECAM_WRITE(1, 0x10, 3, 0xffffffff), PORT_WRITE(2, 2, 0), PORT_READ(7, 1),
 	     ECAM_WRITE(2, 0x34, 2, 0xffffffff), ECAM_WRITE(2, 0x40, 2, 0xffffffff)),
+	SEED("pciexbar", Q35,
+	     PCIOP_PCIEXBAR, 0xe1, ECAM_READ(0, 0, 2), ECAM_READ(1, 0, 2), ON(1), ON(0),
+	     PCIOP_PCIEXBAR, 0xc1, ECAM_WRITE(1, 4, 1, 0), PCIOP_PCIEXBAR, 1, PCIOP_PCIEXBAR, 0xf1,
+	     ECAM_WRITE(0, 0x60, 2, 0xe0000001), PORT_WRITE(0, 2, 0x80000060),
+	     PORT_WRITE(7, 0, 0x20), PCIOP_COMMAND, 0, 0, PCIOP_COMMAND, 1, 0, PCIOP_PCIEXBAR, 0xc1,
+	     ON(1), PCIOP_START, 1, 1, PCIOP_PCIEXBAR, 0, PCIOP_START, 1, 1, REQUEST(1, 0), RUN),
 	SEED("intx", PLAIN,
 	     PCIOP_DEVICE, 1, PCIOP_COMMAND, 0, 0x80, PCIOP_COMMAND, 0, 0, PCIOP_MSIX, 0, 0x80,
 	     PCIOP_MSIX, 0, 0, PCIOP_DEVICE, 0),

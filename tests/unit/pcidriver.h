@@ -45,22 +45,12 @@
 #define PCID_MSIX_MASKED 0x4000
 #define PCID_MSIX_ENABLE 0x8000
 
-/* A function, reached through ECAM. */
+/* A function, reached through ECAM; with @ecam 0 through the ports, whose address stays. */
 struct pcid {
 	struct bus *ports, *mmio;
 	u64 ecam;
 	unsigned int slot;
 };
-
-static inline u32 pcid_read(const struct pcid *p, u32 off, unsigned int size)
-{
-	return (u32)bus_read(p->mmio, p->ecam + (p->slot << 15) + off, size, NULL);
-}
-
-static inline void pcid_write(const struct pcid *p, u32 off, unsigned int size, u32 val)
-{
-	bus_write(p->mmio, p->ecam + (p->slot << 15) + off, size, val, NULL);
-}
 
 static inline u32 pcid_address(unsigned int bus, unsigned int slot, unsigned int fn, u32 off)
 {
@@ -77,6 +67,31 @@ static inline void pcid_port_write(const struct pcid *p, u32 off, unsigned int s
 {
 	bus_write(p->ports, PCID_PORT_ADDRESS, 4, pcid_address(0, p->slot, 0, off), NULL);
 	bus_write(p->ports, PCID_PORT_DATA + off % 4, size, val, NULL);
+}
+
+static inline u32 pcid_read(const struct pcid *p, u32 off, unsigned int size)
+{
+	u64 address, val;
+
+	if (p->ecam)
+		return (u32)bus_read(p->mmio, p->ecam + (p->slot << 15) + off, size, NULL);
+	address = bus_read(p->ports, PCID_PORT_ADDRESS, 4, NULL);
+	val = pcid_port_read(p, off, size);
+	bus_write(p->ports, PCID_PORT_ADDRESS, 4, address, NULL);
+	return (u32)val;
+}
+
+static inline void pcid_write(const struct pcid *p, u32 off, unsigned int size, u32 val)
+{
+	u64 address;
+
+	if (p->ecam) {
+		bus_write(p->mmio, p->ecam + (p->slot << 15) + off, size, val, NULL);
+		return;
+	}
+	address = bus_read(p->ports, PCID_PORT_ADDRESS, 4, NULL);
+	pcid_port_write(p, off, size, val);
+	bus_write(p->ports, PCID_PORT_ADDRESS, 4, address, NULL);
 }
 
 static inline void pcid_command(const struct pcid *p, u16 command)
