@@ -2,7 +2,7 @@
 # lib.sh - sourced by test scripts: runs the command and says TAP.
 #
 # Plain POSIX shell and tools that busybox has too, so that the same tests run on this host's
-# KVM and inside a bed. Environment: LKVM, LKVM_ARCH, LKVM_BUILD, and EMULATED=1 in a bed.
+# KVM and inside a bed. Environment: LKVM, LKVM_ARCH, LKVM_BUILD.
 
 cd "$(dirname "$0")" || exit 1
 until [ -e tests/lib.sh ]; do
@@ -21,32 +21,13 @@ need_test_programs() {
 
 T=$(mktemp -d) || exit 1
 trap 'rm -rf "$T"' EXIT
-n_tests=0 n_again=0 astray=''
+n_tests=0
 : >"$T/out"; : >"$T/err"
-exec 3>&1 </dev/null
+exec </dev/null
 
-# progress TEXT: at once, where what group runs has to wait
+# progress TEXT: a line of TAP that is shown though nothing failed
 progress() {
-	echo "# progress: $*" >&3
-}
-
-# group FUNCTION [ARG...]: the tests of one guest, or of a few. In a bed they are run once more when
-# a guest ended in another way than it should have (crashed, panicked, hung), for an emulated CPU
-# goes wrong now and then (tests/t4/in-bed says how, and how often); what was said first is printed.
-# Not so on a host's own KVM, nor when data is wrong. Two times for one group and four for a script:
-# what goes wrong more often than that has another cause.
-group() {
-	n_before=$n_tests runs=0
-	while
-		runs=$((runs + 1)) n_tests=$n_before astray=''
-		"$@" >"$T/tap"
-		[ "${EMULATED-}" = 1 ] && [ -n "$astray" ] && [ $runs -lt 3 ] && [ $n_again -lt 4 ]
-	do
-		n_again=$((n_again + 1))
-		progress "a guest of $1 went astray in the bed, so once more; it said:"
-		sed 's/^/# progress: | /' "$T/tap"
-	done
-	cat "$T/tap"
+	echo "# progress: $*"
 }
 
 # vm OPTION...: runs lkvm; leaves its exit status in $status, and out, err and report in $T
@@ -70,7 +51,7 @@ wait_for_lines() {
 is() {
 	desc=$1 want=$2 why=''
 	shift 2
-	[ "$status" = "$want" ] || why="exit status $status, not $want; " astray=1
+	[ "$status" = "$want" ] || why="exit status $status, not $want; "
 	for text; do
 		grep -qF -- "${text#*:}" "$T/${text%%:*}" ||
 			why="${why}no '${text#*:}' in ${text%%:*}; "

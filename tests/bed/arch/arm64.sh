@@ -11,6 +11,7 @@ kvm_modules=()                # Debian builds it in
 kernel_args="kvm-arm.mode=nested"
 qemu="qemu-system-aarch64"
 qemu_packages="qemu-system-arm qemu-system-data qemu-system-common"
+bed_cpus=2
 
 # The CPU "max" has EL2, VHE and nested virtualization. Pointer authentication is by QEMU's own
 # quick algorithm; SVE, SME and 52-bit addresses are left out, for they make emulation slow

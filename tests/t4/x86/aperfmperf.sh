@@ -8,4 +8,4 @@ set -euo pipefail
 export KERNEL_SUITE=${KERNEL_SUITE:-trixie-backports}
 # shellcheck source-path=SCRIPTDIR source=../lib.bash
 . "$(dirname "$0")/../lib.bash"
-exec tests/t4/in-bed -p setcpuid=aperfmperf -- sh tests/t4/x86/aperfmperf.inside
+exec tests/t4/in-bed -c 2 -p setcpuid=aperfmperf -- sh tests/t4/x86/aperfmperf.inside
