@@ -29,11 +29,6 @@
 #define RING(n)	   (0x10000u * (1 + (n)))
 #define SIZE	   8
 
-/* The registers of slot 0 that a Q35's bridge has beside the standard ones: 5.1.17 of 316966. */
-#define PCIEXBAR	0x60
-#define PCIEXBAR_ENABLE 0x00000001
-#define PCIEXBAR_BASE	0xf0000000
-
 #define FIRST_GSI 5
 #define N_DEVS	  3
 #define MAX_STEPS 4096
@@ -159,9 +154,9 @@ static u16 command(const struct world *w, unsigned int slot)
 /* Where ECAM is, or should be; 0: nowhere. */
 static u64 ecam_base(const struct world *w)
 {
-	u32 bar = w->q35 ? pcid_read(&w->v[0].pci, PCIEXBAR, 4) : ECAM | PCIEXBAR_ENABLE;
+	u32 bar = w->q35 ? pcid_read(&w->v[0].pci, PCID_PCIEXBAR, 4) : ECAM | PCID_PCIEXBAR_ENABLE;
 
-	return bar & PCIEXBAR_ENABLE ? bar & PCIEXBAR_BASE : 0;
+	return bar & PCID_PCIEXBAR_ENABLE ? bar & PCID_PCIEXBAR_BASE : 0;
 }
 
 static void check_range(const struct world *w, const struct bus_range *r)
@@ -170,7 +165,7 @@ static void check_range(const struct world *w, const struct bus_range *r)
 
 	CHECK(r->base >= RAM && !ranges_overlap(r->base, r->len, ISLAND, ISLAND_LEN));
 	if (slot == 0) {
-		CHECK(r->base && r->base == ecam_base(w) && r->len == ECAM_LEN);
+		CHECK(r->base == ecam_base(w) && r->len == ECAM_LEN);
 		return;
 	}
 	CHECK(command(w, slot) & PCID_MEMORY);
@@ -230,10 +225,11 @@ static u8 fixed_bits(const struct world *w, unsigned int slot, u32 off)
 		return off % 4 ? 0 : 0xf;
 	case PCID_INTERRUPT_LINE:
 		return slot ? 0 : 0xff;
-	case PCIEXBAR:
-	case PCIEXBAR + 3:
+	case PCID_PCIEXBAR:
+	case PCID_PCIEXBAR + 3:
 		if (slot == 0 && w->q35)
-			return (u8) ~(off == PCIEXBAR ? PCIEXBAR_ENABLE : PCIEXBAR_BASE >> 24);
+			return (u8) ~(off == PCID_PCIEXBAR ? PCID_PCIEXBAR_ENABLE
+							   : PCID_PCIEXBAR_BASE >> 24);
 		break;
 	}
 	if (v->msix && off == v->msix + 3u)
@@ -366,8 +362,8 @@ static void move(struct world *w)
 
 static void move_ecam(const struct world *w, u8 bits)
 {
-	pcid_write(&w->v[0].pci, PCIEXBAR, 4,
-		   ((u32)bits << 24 & PCIEXBAR_BASE) | (bits & PCIEXBAR_ENABLE));
+	pcid_write(&w->v[0].pci, PCID_PCIEXBAR, 4,
+		   ((u32)bits << 24 & PCID_PCIEXBAR_BASE) | (bits & PCID_PCIEXBAR_ENABLE));
 }
 
 static void set_command(struct world *w)
@@ -571,7 +567,7 @@ static void check_recovery(struct world *w)
 	for (unsigned int s = 1; s <= N_DEVS; s++)
 		pcid_command(&w->v[s].pci, 0);
 	move_ecam(w, 0);
-	move_ecam(w, ECAM >> 24 | PCIEXBAR_ENABLE);
+	move_ecam(w, ECAM >> 24 | PCID_PCIEXBAR_ENABLE);
 	for (unsigned int s = 1; s <= N_DEVS; s++) {
 		for (unsigned int bar = 0; bar < PCI_MAX_BARS; bar++)
 			pcid_move(&w->v[s].pci, bar, WINDOW + s * 0x10000 + bar * 0x8000 % 0x10000);

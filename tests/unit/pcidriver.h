@@ -32,6 +32,11 @@
 #define PCID_INTERRUPT_LINE 0x3c
 #define PCID_INTERRUPT_PIN  0x3d
 
+/* Of a Q35's bridge, which is slot 0: where ECAM is (5.1.17 of data sheet 316966). */
+#define PCID_PCIEXBAR	     0x60
+#define PCID_PCIEXBAR_ENABLE 0x00000001
+#define PCID_PCIEXBAR_BASE   0xf0000000
+
 #define PCID_MEMORY	  0x0002
 #define PCID_MASTER	  0x0004
 #define PCID_INTX_DISABLE 0x0400

@@ -127,8 +127,7 @@ static void the_bridge_is_a_host_bridge_without_registers(void **state)
 	teardown(&b);
 }
 
-#define PCIEXBAR 0x60
-#define Q35_ID	 0x29c08086u
+#define Q35_ID 0x29c08086u
 
 /* The bridge of a machine with firmware: ECAM is where PCIEXBAR says, which is nowhere at first. */
 static struct pcid setup_q35(struct board *b)
@@ -155,14 +154,14 @@ static void ecam_does_not_come_where_something_is(void **state)
 	pcid_port_write(&p, PCID_COMMAND, 2, PCID_MEMORY);
 	assert_int_equal(answer(&b, WINDOW), 0);
 
-	pcid_port_write(&host, PCIEXBAR, 4, 0x30000001);
+	pcid_port_write(&host, PCID_PCIEXBAR, 4, 0x30000001);
 	assert_int_equal(devtest_mmio_read(&b.t, 0x30000000, 4), Q35_ID);
 	assert_int_equal(b.t.n_msgs, 0);
-	pcid_port_write(&host, PCIEXBAR, 4, 0x10000001);
+	pcid_port_write(&host, PCID_PCIEXBAR, 4, 0x10000001);
 	assert_non_null(strstr(b.t.last_msg, "PCIEXBAR at 0x10000000: there is RAM"));
-	pcid_port_write(&host, PCIEXBAR, 4, 0x20000001);
+	pcid_port_write(&host, PCID_PCIEXBAR, 4, 0x20000001);
 	assert_non_null(strstr(b.t.last_msg, "PCIEXBAR at 0x20000000: "));
-	pcid_port_write(&host, PCIEXBAR, 4, WINDOW | 1);
+	pcid_port_write(&host, PCID_PCIEXBAR, 4, WINDOW | 1);
 	assert_non_null(strstr(b.t.last_msg, "is taken by fake1"));
 	assert_int_equal(answer(&b, WINDOW), 0);
 	assert_int_equal(b.t.mmio.n_ranges, 2);
@@ -170,9 +169,9 @@ static void ecam_does_not_come_where_something_is(void **state)
 	/* what it says is not acted upon later, by another register's write */
 	pcid_port_write(&p, PCID_COMMAND, 2, 0);
 	pcid_port_write(&host, PCID_COMMAND, 2, 0);
-	pcid_port_write(&host, PCIEXBAR + 4, 4, UINT32_MAX);
+	pcid_port_write(&host, PCID_PCIEXBAR + 4, 4, UINT32_MAX);
 	assert_int_equal(answer(&b, WINDOW), NOBODY);
-	pcid_port_write(&host, PCIEXBAR, 1, 1);
+	pcid_port_write(&host, PCID_PCIEXBAR, 1, 1);
 	assert_int_equal(answer(&b, WINDOW), Q35_ID);
 	/* then a BAR does not */
 	pcid_port_write(&p, PCID_COMMAND, 2, PCID_MEMORY);
@@ -190,14 +189,14 @@ static void a_guest_that_moves_ecam_for_ever_does_not_fill_the_log(void **state)
 	host = setup_q35(&b);
 	devtest_add_ram(&b.t, 0, 0x1000000);
 	devtest_add_ram(&b.t, 0x10000000, 0x1000);
-	pcid_port_write(&host, PCIEXBAR, 4, 0x20000001);
+	pcid_port_write(&host, PCID_PCIEXBAR, 4, 0x20000001);
 	for (u32 i = 0; i < 1000; i++) {
 		/* by way of what moves, and back where it went */
-		devtest_mmio_write(&b.t, 0x20000000 + PCIEXBAR, 4, 0x10000001);
+		devtest_mmio_write(&b.t, 0x20000000 + PCID_PCIEXBAR, 4, 0x10000001);
 		assert_int_equal(b.t.mmio.n_ranges, 0);
-		pcid_port_write(&host, PCIEXBAR, 4, i % 2 ? 0xffffffff : 1); /* 0 is nowhere */
+		pcid_port_write(&host, PCID_PCIEXBAR, 4, i % 2 ? 0xffffffff : 1); /* 0 is nowhere */
 		assert_int_equal(b.t.mmio.n_ranges, i % 2);
-		pcid_port_write(&host, PCIEXBAR, 4, 0x20000001);
+		pcid_port_write(&host, PCID_PCIEXBAR, 4, 0x20000001);
 		assert_int_equal(devtest_mmio_read(&b.t, 0x20000000, 4), Q35_ID);
 	}
 	assert_in_range(b.t.n_msgs, 1, 2 * RATELIMIT_BURST);

@@ -10,13 +10,13 @@ console=ttyS0                            # of the bed
 kvm_modules=(kvm_amd)
 
 # One CPU, whose timer ticks whatever it does, for QEMU's emulation of SVM goes wrong now and then:
-#   an interrupt is lost that comes while a machine with one of its own waiting is entered (7.2: the
+# - An interrupt is lost that comes while a machine with one of its own waiting is entered (7.2: the
 #   CPU's thread writes interrupt_request without the lock that all others hold for it). A CPU was
-#   found halted for ever with the vector of its timer in IRR. The next tick brings a lost one back;
-#   with two CPUs one of them finds pages absent that its page tables have, and dies of a triple
-#   fault, a guest's in 7 of 300 starts with 256 processors, the bed's own in 2 of 130 with 8; or it
-#   goes on with an instruction that the other has patched away. 7.2 and 11.1 alike, and never with
-#   one CPU. Who needs two says so, for a short while.
+#   found halted for ever with the vector of its timer in IRR. The next tick brings a lost one back.
+# - With two CPUs, one finds pages absent that its page tables have, and dies of a triple fault: a
+#   guest's in 7 of 300 starts with 256 processors, the bed's own in 2 of 130 with 8. Or it goes on
+#   with an instruction that the other has patched away. 7.2 and 11.1 alike, and never with one CPU.
+# Who needs two says so, for a short while.
 bed_cpus=1
 kernel_args='nohz=off highres=off'
 qemu="qemu-system-x86_64"
